@@ -1,0 +1,114 @@
+"""Every error a user can meet: a stable code, an exit code, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class BqxError(Exception):
+    """Base of all errors raised on purpose.
+
+    Parameters
+    ----------
+    what : what is wrong, with the number or value that shows it.
+    where : file, line, partition, column or key it was found at.
+    fix : what the reader can do about it.
+    """
+
+    code: ClassVar[str] = "BQX000"
+    exit_code: ClassVar[int] = 70
+    title: ClassVar[str] = "internal error"
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.what, self.where, self.fix = what, where, fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [f"{self.code} {self.what}"]
+        if self.where:
+            parts.append(f"at {self.where}")
+        if self.fix:
+            parts.append(f"-> {self.fix}")
+        return " ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form, for ``--json`` and logs."""
+        return {
+            "code": self.code,
+            "title": self.title,
+            "exit_code": self.exit_code,
+            "what": self.what,
+            "where": self.where,
+            "fix": self.fix,
+        }
+
+
+class UsageError(BqxError):
+    code, exit_code, title = "BQX002", 2, "the command or call was used wrongly"
+
+
+class ConfigError(BqxError):
+    code, exit_code, title = "BQX101", 3, "bqx.toml or an option is wrong"
+
+
+class ProjectError(BqxError):
+    code, exit_code, title = "BQX102", 3, "not a bqx project, or one of another format version"
+
+
+class InputError(BqxError):
+    code, exit_code, title = "BQX201", 4, "an input file cannot be read as bars"
+
+
+class ClockError(BqxError):
+    code, exit_code, title = "BQX202", 4, "the clock of an input file cannot be right"
+
+
+class CalendarError(BqxError):
+    code, exit_code, title = "BQX203", 4, "the market calendar cannot be used"
+
+
+class CheckError(BqxError):
+    code, exit_code, title = "BQX301", 5, "a check failed or could not compare enough values"
+
+
+class FeatureError(BqxError):
+    code, exit_code, title = "BQX302", 5, "a feature declaration or its output is wrong"
+
+
+class StoreError(BqxError):
+    code, exit_code, title = "BQX401", 6, "the store is damaged or was asked for what it does not hold"
+
+
+class LeaseError(BqxError):
+    code, exit_code, title = "BQX402", 7, "another run holds the project"
+
+
+class DiskError(BqxError):
+    code, exit_code, title = "BQX403", 8, "not enough disk space"
+
+
+class BuildError(BqxError):
+    code, exit_code, title = "BQX501", 9, "some units failed; the rest was built"
+
+
+class SecretError(BqxError):
+    code, exit_code, title = "BQX601", 10, "a secret could not be had from its provider"
+
+
+class SecretLeak(BqxError):
+    code, exit_code, title = "BQX602", 5, "the secret scan found something"
+
+
+class Unsupported(BqxError):
+    code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
+
+
+def catalogue() -> list[type[BqxError]]:
+    """All error classes, by code; ``docs/errors.md`` is generated from it."""
+    found: list[type[BqxError]] = [BqxError]
+    queue = list(BqxError.__subclasses__())
+    while queue:
+        cls = queue.pop()
+        found.append(cls)
+        queue.extend(cls.__subclasses__())
+    return sorted(found, key=lambda c: c.code)
