@@ -95,11 +95,11 @@ class SecretError(BqxError):
     code, exit_code, title = "BQX601", 10, "a secret could not be had from its provider"
 
 
-class SecretLeak(BqxError):
+class SecretLeak(BqxError):  # noqa: N818 - what happened, not what went wrong
     code, exit_code, title = "BQX602", 5, "the secret scan found something"
 
 
-class Unsupported(BqxError):
+class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
 
 

@@ -1,0 +1,135 @@
+"""The settings of a project: sections, keys, defaults and what each value may be."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
+
+_PAIRS = (
+    "audcad audchf audjpy audnzd audusd cadchf cadjpy chfjpy euraud eurcad eurchf eurgbp eurjpy eurnzd "
+    "eurusd gbpaud gbpcad gbpchf gbpjpy gbpnzd gbpusd nzdcad nzdchf nzdjpy nzdusd usdcad usdchf usdjpy"
+)
+ALL_PAIRS: tuple[str, ...] = tuple(
+    _PAIRS.split()
+)  # bqx.market.pairs.PAIRS, by test: base may not import market
+SEED_T0 = "2024-07-01T00:00:00+00:00"
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def _as_list(value: object) -> object:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectSettings(_Section):
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")] = "bqx"
+    pairs: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)] = ALL_PAIRS
+    t0: str = "auto"
+    calendar: Annotated[str, Field(min_length=1)] = "default"
+
+    @field_validator("pairs")
+    @classmethod
+    def _known_pairs(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple("".join(c for c in p.lower() if c.isalpha()) for p in pairs)
+        for name in names:
+            if name not in ALL_PAIRS:
+                near = difflib.get_close_matches(name, ALL_PAIRS, 1)
+                hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(ALL_PAIRS)}"
+                raise ValueError(f"unknown pair {name!r}{hint}")
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"pairs named twice: {', '.join(sorted({n for n in names if names.count(n) > 1}))}"
+            )
+        return tuple(sorted(names))
+
+    @field_validator("t0")
+    @classmethod
+    def _instant(cls, text: str) -> str:
+        if text in ("auto", "seed"):
+            return text
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is not 'auto', 'seed' or an ISO time such as 2024-07-01T00:00Z"
+            ) from None
+        if at.tzinfo is None or at.second or at.microsecond:
+            raise ValueError(f"{text!r} must be a whole minute with its offset, such as 2024-07-01T00:00Z")
+        return text
+
+    @property
+    def t0_minute(self) -> int | None:
+        """T0 in minutes since 1970 UTC; None for ``auto``."""
+        if self.t0 == "auto":
+            return None
+        at = datetime.fromisoformat(SEED_T0 if self.t0 == "seed" else self.t0)
+        return int((at - _EPOCH).total_seconds()) // 60
+
+
+class StoreSettings(_Section):
+    kind: Literal["lake"] = "lake"
+    codec: Literal["lz4", "zstd", "uncompressed"] = "lz4"
+    keep_generations: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class BuildSettings(_Section):
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    memory_gb: Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)] = 4.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+
+
+class SecretsSettings(_Section):
+    provider: Literal["none", "file", "aws", "keyring"] = "none"
+    path: Annotated[str, Field(min_length=1)] | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]*$")] = "bqx/"
+
+
+class LogSettings(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(_Section):
+    """All settings of one project; made by `bqx.base.config.load_config`, never changed afterwards."""
+
+    project: ProjectSettings = ProjectSettings()
+    store: StoreSettings = StoreSettings()
+    build: BuildSettings = BuildSettings()
+    secrets: SecretsSettings = SecretsSettings()
+    log: LogSettings = LogSettings()
+    _root: Path = PrivateAttr(default_factory=Path)
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """Folder of the project; relative paths in the settings start here."""
+        return self._root
+
+    def origins(self) -> list[dict[str, object]]:
+        """One dict a key: ``key``, ``value``, ``origin`` (default, file, env or flag)."""
+        return [
+            {
+                "key": f"{section}.{key}",
+                "value": value,
+                "origin": self._origins.get(f"{section}.{key}", "default"),
+            }
+            for section, keys in self.model_dump(mode="json").items()
+            for key, value in keys.items()
+        ]
+
+
+def known_keys() -> dict[str, tuple[str, ...]]:
+    """Section -> its keys."""
+    sections = {}
+    for name, field in Config.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, BaseModel)
+        sections[name] = tuple(field.annotation.model_fields)
+    return sections
