@@ -51,7 +51,9 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bqx")
-@click.option("-C", "--project", "project_path", type=click.Path(path_type=Path), default=Path(), help="Project folder.")
+@click.option(
+    "-C", "--project", "project_path", type=click.Path(path_type=Path), default=Path(), help="Project folder."
+)
 @click.option("--log-json", is_flag=True, help="Log one JSON object a line to stderr.")
 @click.option("--run-id", default=None, help="Use this run id in logs and reports instead of a new one.")
 @click.pass_context
@@ -122,7 +124,15 @@ def _report_internal(error: Exception, as_json: bool) -> None:
     ticket = secrets.token_hex(4)
     trace = "".join(traceback.format_exception(error))
     if as_json:
-        data = {"error": {"code": "BQX000", "exit_code": 70, "ticket": ticket, "what": repr(error), "trace": trace}}
+        data = {
+            "error": {
+                "code": "BQX000",
+                "exit_code": 70,
+                "ticket": ticket,
+                "what": repr(error),
+                "trace": trace,
+            }
+        }
         click.echo(redact(json.dumps(data)), err=True)
     else:
         click.echo(redact(trace), err=True)

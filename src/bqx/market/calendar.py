@@ -137,7 +137,7 @@ class Calendar:
     @cached_property
     def _days(self) -> tuple[I8, I8, I8]:
         """Trade day numbers of all open days, their first minutes, and their segment's first day."""
-        closed = {d for d in self.dates}
+        closed = set(self.dates)
         first = (date(FIRST_YEAR, 1, 1) - EPOCH).days
         last = (date(LAST_YEAR, 12, 31) - EPOCH).days
         days = []
@@ -180,6 +180,27 @@ class Calendar:
         row = int(np.searchsorted(start, minute, side="right")) - 1
         self._guard(row)
         return int(start[np.searchsorted(number, segment[row])])
+
+    def trade_day(self, minute: int) -> int:
+        """Trade day number of an open minute."""
+        row, inside = self._row(np.array([minute], dtype=np.int64))
+        if not inside[0]:
+            raise CalendarError(f"{datetime_of(minute)} is not an open minute")
+        return int(self._days[0][row[0]])
+
+    def closes_week(self, day: int) -> bool:
+        """Whether no later trade day of the same Monday-to-Friday week is open."""
+        number = self._days[0]
+        at = int(np.searchsorted(number, day, side="right"))
+        monday = day - (EPOCH + timedelta(days=int(day))).weekday()
+        return at == len(number) or int(number[at]) > monday + 4
+
+    def segment_ids(self, minute: I8) -> I8:
+        """Segment number of each minute, which must be open."""
+        row, inside = self._row(np.asarray(minute, dtype=np.int64))
+        if not inside.all():
+            raise CalendarError(f"{datetime_of(int(minute[np.argmin(inside)]))} is not an open minute")
+        return self._days[2][row]
 
     def _guard(self, row: int) -> None:
         if not 0 <= row < len(self._days[0]):

@@ -1,0 +1,101 @@
+"""The registry: every dataset and column there is; DDL, schemas, docs, counts and listings come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from bqx.base.errors import UsageError
+from bqx.features.declare import Column, Dataset
+from bqx.market.calendar import Calendar
+
+
+@lru_cache(maxsize=1)
+def datasets() -> Mapping[str, Dataset]:
+    """All datasets by name, in the order they are built and listed."""
+    from bqx.features.families import base_bqx, ohlc, returns, time
+
+    found = (base_bqx.DATASET, ohlc.DATASET, time.DATASET, *returns.DATASETS)
+    return {d.name: d for d in found}
+
+
+def dataset(name: str) -> Dataset:
+    """A dataset by name; raises UsageError with the nearest names."""
+    known = datasets()
+    if name not in known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, 3)
+        raise UsageError(
+            f"unknown dataset {name!r}", fix=f"did you mean {', '.join(near) if near else ', '.join(known)}?"
+        )
+    return known[name]
+
+
+def column(path: str) -> tuple[Dataset, Column]:
+    """`dataset.column`, or a column name that only one dataset has."""
+    head, dot, tail = path.partition(".")
+    if dot:
+        home = dataset(head)
+        if tail not in home.by_name:
+            from difflib import get_close_matches
+
+            near = get_close_matches(tail, home.by_name, 3) or list(home.by_name)[:5]
+            raise UsageError(f"{head} has no column {tail!r}", fix=f"it has {', '.join(near)} ...")
+        return home, home.by_name[tail]
+    homes = [d for d in datasets().values() if path in d.by_name]
+    if len(homes) != 1:
+        names = ", ".join(f"{d.name}.{path}" for d in homes)
+        raise UsageError(
+            f"column {path!r} is in {len(homes)} datasets",
+            fix=f"write one of {names}" if homes else "`bqx features list`",
+        )
+    return homes[0], homes[0].by_name[path]
+
+
+def earliest(home: Dataset, minute: int, calendar: Calendar, columns: Iterable[str] | None = None) -> int:
+    """Segment start from which bars must be loaded so that values at `minute` and later are right to the last bit."""
+    chosen = home.columns if columns is None else [home.by_name[c] for c in columns]
+    supports = {c.support for c in chosen}
+    first = min((s.earliest(minute, calendar) for s in supports), default=minute)
+    return calendar.segment_start(first)
+
+
+def count(chosen: Sequence[Dataset]) -> dict[str, int]:
+    """Sizes of the catalogue: datasets, columns, counted, inherited, laggable, auxiliary."""
+    counted = [d for d in chosen if d.counted]
+    total = sum(len(d.columns) for d in counted)
+    return {
+        "datasets": len(chosen),
+        "columns": sum(len(d.columns) for d in chosen),
+        "counted": total,
+        "inherited": sum(len(d.columns) for d in counted if d.inherited),
+        "laggable": sum(len(d.columns) for d in counted if d.laggable),
+        "auxiliary": sum(len(d.columns) for d in chosen if not d.counted),
+    }
+
+
+def describe(home: Dataset, item: Column) -> dict[str, Any]:
+    """One object a column, as `bqx features list --json` prints it."""
+    low, high = item.bounds
+    return {
+        "dataset": home.name,
+        "column": item.name,
+        "unit": item.unit,
+        "warmup": item.warmup,
+        "policy": item.policy,
+        "stage": home.stage,
+        "counted": home.counted,
+        "inherited": home.inherited,
+        "laggable": home.laggable,
+        "signal_domain": home.signal_domain(item.name),
+        "formula": item.formula,
+        "source": item.source,
+        "dtype": item.dtype,
+        "bounds": [None if low == -float("inf") else low, None if high == float("inf") else high],
+        "tags": sorted(item.tags),
+        "why_tagged": item.why_tagged,
+        "alias_of": item.alias_of,
+        "version": home.version,
+    }

@@ -1,0 +1,57 @@
+"""From a panel to columns: streams are computed once and shared by all datasets of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.base.errors import FeatureError
+from bqx.features.anchors import Anchors
+from bqx.features.catalogue import dataset
+from bqx.features.declare import Dataset
+from bqx.features.streams import Streams
+from bqx.features.support import View
+from bqx.market.calendar import Calendar
+from bqx.market.panel import Panel
+
+F8 = NDArray[np.float64]
+
+
+def compute(
+    panel: Panel,
+    calendar: Calendar,
+    anchors: Anchors,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[str]] | None = None,
+    start_row: int = 0,
+) -> dict[str, dict[str, F8]]:
+    """Values of the named datasets: {dataset: {column: float64 (rows from start_row, pairs)}}, NaN for NULL.
+
+    The panel begins at a segment start that is no later than `catalogue.earliest` of the first wanted minute.
+    """
+    streams = Streams(panel, calendar, anchors)
+    return {name: evaluate(dataset(name), streams, (columns or {}).get(name), start_row=start_row) for name in names}
+
+
+def evaluate(home: Dataset, streams: Streams, names: Sequence[str] | None = None, start_row: int = 0) -> dict[str, F8]:
+    """Columns of one dataset, NULL where the pair's stream has fewer bars than the column's warm-up."""
+    wanted = [c.name for c in home.columns] if names is None else list(names)
+    unknown = [n for n in wanted if n not in home.by_name]
+    if unknown:
+        raise FeatureError(f"{home.name} has no columns {unknown}")
+    values = home.compute(streams, wanted)
+    shape = streams.panel.shape
+    age = View(streams.panel, streams.calendar).stream
+    youngest = int(age.min(initial=np.iinfo(np.int64).max))
+    out = {}
+    for name in wanted:
+        value = values[name]
+        if value.shape != shape:
+            raise FeatureError(f"{home.name}.{name} has shape {value.shape}, the panel {shape}")
+        warmup = home.by_name[name].warmup
+        if youngest < warmup:
+            value = np.where(age < warmup, np.nan, value)
+        out[name] = value[start_row:]
+    return out

@@ -1,0 +1,141 @@
+"""The declaration contract: what a family file says about its columns, once."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.base.errors import FeatureError
+from bqx.features.support import Mask, Policy, Support, View
+
+if TYPE_CHECKING:
+    from bqx.features.streams import Streams
+
+F8 = NDArray[np.float64]
+Dtype = Literal["f4", "f8", "i2", "i4"]
+Domain = Literal["rate", "bqx", "dual"]
+Compute = Callable[["Streams", Sequence[str]], Mapping[str, F8]]
+Reference = Callable[["Streams", str, int, int], float]
+
+TAGS = frozenset({"level", "zero_ok", "may_be_undefined"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One feature.
+
+    formula, unit, source : as printed in the catalogue. policy : how windows meet closures.
+    bounds : closed interval of possible values. tags : `level` (moves with T0), `zero_ok` (exact zeros are data),
+    `may_be_undefined` (may be NULL where `support` allows a value); `why_tagged` gives the reason.
+    alias_of : the same quantity in another dataset, `dataset.column`.
+    """
+
+    name: str
+    unit: str
+    formula: str
+    support: Support
+    policy: Policy
+    dtype: Dtype = "f4"
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+    tags: frozenset[str] = frozenset()
+    why_tagged: str = ""
+    alias_of: str | None = None
+    source: str = ""
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        if unknown := self.tags - TAGS:
+            raise FeatureError(f"column {self.name} has unknown tags {sorted(unknown)}")
+        if self.tags & {"zero_ok", "may_be_undefined"} and not self.why_tagged:
+            raise FeatureError(f"column {self.name} is exempt by tag {sorted(self.tags)} without a reason")
+
+    @property
+    def warmup(self) -> int:
+        return self.support.warmup
+
+    def expected(self, view: View) -> Mask:
+        """Where the column must have a value: its support, and as many bars in the stream as its warm-up."""
+        return self.support.valid(view) & (view.stream >= self.warmup)
+
+    def why_null(self, view: View, row: int, pair: int) -> str | None:
+        """Reason in words, None where a value is expected."""
+        have = int(view.stream[row, pair])
+        if have == 0 and self.warmup > 0:
+            return "warm-up: the pair has no bar yet"
+        if have < self.warmup:
+            return f"warm-up: {have} bars since the pair's first, {self.warmup} needed"
+        return self.support.why(view, row, pair)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A family in a domain: the columns that are stored together.
+
+    compute(streams, names) fills float64 arrays (n, pairs), NaN for NULL. reference(streams, column, row, pair) gives
+    one value the slow, obvious way. stage : the plan's stage that builds it. uses : what else moves its bits:
+    `volume`, `quotes`, `baseline` (B_p), `gaps` (segment edges since T0).
+    """
+
+    family: str
+    domain: Domain
+    columns: tuple[Column, ...]
+    compute: Compute
+    reference: Reference
+    stage: str
+    summary: str
+    version: int = 1
+    counted: bool = True
+    inherited: bool = False
+    laggable: bool = False
+    uses: frozenset[str] = frozenset()
+    by_name: Mapping[str, Column] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        by_name = {c.name: c for c in self.columns}
+        if len(by_name) != len(self.columns):
+            raise FeatureError(f"dataset {self.name} declares a column twice")
+        object.__setattr__(self, "by_name", by_name)
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}_{self.domain}"
+
+    @property
+    def code_hash(self) -> str:
+        """Hash of the declared version and of all sources that values can depend on."""
+        return _code_hash(self.version, Path(inspect.getfile(self.compute)))
+
+    def signal_domain(self, column: str) -> str:
+        """`rate`, `bqx` or `neutral`: what the column counts for in selection."""
+        if self.domain != "dual":
+            return self.domain
+        for domain in ("rate", "bqx"):
+            if column.endswith(f"_{domain}"):
+                return domain
+        return "neutral"
+
+
+def _code_hash(version: int, family_file: Path) -> str:
+    """Kernels and streams are shared: an edit there concerns every dataset, one in a family file only its own."""
+    here = Path(__file__).parent
+    shared = [*sorted((here / "kernels").glob("*.py")), here / "streams.py", here / "anchors.py"]
+    shared.append(here.parent / "market" / "panel.py")
+    digest = hashlib.sha256(str(version).encode())
+    for path in [*shared, family_file]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def expand(template: str, **lists: Sequence[int | str]) -> list[tuple[str, dict[str, int | str]]]:
+    """`expand("ret_{h}", h=(1, 2))` -> [("ret_1", {"h": 1}), ("ret_2", {"h": 2})]; several lists make a product."""
+    rows: list[dict[str, int | str]] = [{}]
+    for key, values in lists.items():
+        rows = [{**row, key: value} for row in rows for value in values]
+    return [(template.format(**row), row) for row in rows]

@@ -1,0 +1,50 @@
+"""The one decorator of all kernels: IEEE arithmetic as written, no reordering, threads allowed, a cache of our own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import config as numba_config
+
+
+def _sources_hash() -> str:
+    """Numba keys its cache on the kernel's own file only; a changed helper must change the folder."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``$BQX_CACHE_DIR``, else the user's cache folder."""
+    base = os.environ.get("BQX_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "bqx" / "kernels" / _sources_hash()
+
+
+def _usable_cache() -> bool:
+    if numba_config.CACHE_DIR:
+        return True
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False  # a read-only machine compiles in memory
+    if not os.access(folder, os.W_OK):
+        return False
+    numba_config.CACHE_DIR = str(folder)
+    return True
+
+
+_CACHE = _usable_cache()
+
+
+def kernel(function: Any) -> Any:
+    """Compile `function`: no fastmath (bits would depend on the CPU), no `parallel`, the GIL released.
+
+    ``error_model="numpy"`` makes division IEEE; Python's check for zero would block vectorisation.
+    """
+    return numba.njit(nogil=True, cache=_CACHE, fastmath=False, error_model="numpy")(function)

@@ -1,0 +1,73 @@
+"""Log levels in basis points, counted from the first open of each segment."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.mathfun import log_ratio
+
+F8 = NDArray[np.float64]
+I4 = NDArray[np.int32]
+
+BPS = 1e4
+
+
+@kernel
+def reference_step(seg_age: int, open_row: F8, reference: F8) -> None:
+    """Advance the first valid open of the segment, one per lane; NaN until the segment's first bar."""
+    for j in range(len(reference)):
+        if seg_age == 0:
+            reference[j] = np.nan
+        if reference[j] != reference[j]:
+            reference[j] = open_row[j]
+
+
+@kernel
+def references(open_: F8, seg_age: I4) -> F8:
+    """First valid open of the current segment at every bar. Shape (n, pairs)."""
+    n, p = open_.shape
+    out = np.empty((n, p))
+    state = np.full(p, np.nan)
+    for r in range(n):
+        reference_step(seg_age[r], open_[r], state)
+        out[r] = state
+    return out
+
+
+@kernel
+def levels(price: F8, reference: F8) -> F8:
+    """10^4 ln(price / reference), NaN where either is. Shape (n, pairs)."""
+    n, p = price.shape
+    out = np.empty((n, p))
+    for r in range(n):
+        for j in range(p):
+            a, b = price[r, j], reference[r, j]
+            out[r, j] = BPS * log_ratio(a, b) if a == a and b == b else np.nan
+    return out
+
+
+@kernel
+def change_step(seg_age: int, close_row: F8, reference: F8, last: F8, out: F8) -> None:
+    """Log change since the last price of the segment, in bps; the segment's first is its own open to close."""
+    for j in range(len(last)):
+        if seg_age == 0:
+            last[j] = np.nan
+        c = close_row[j]
+        out[j] = np.nan
+        if c == c:
+            before = last[j] if last[j] == last[j] else reference[j]
+            out[j] = BPS * log_ratio(c, before)
+            last[j] = c
+
+
+@kernel
+def changes(close: F8, reference: F8, seg_age: I4) -> F8:
+    """dy of the rate stream, see :func:`change_step`. Shape (n, pairs)."""
+    n, p = close.shape
+    out = np.empty((n, p))
+    last = np.full(p, np.nan)
+    for r in range(n):
+        change_step(seg_age[r], close[r], reference[r], last, out[r])
+    return out

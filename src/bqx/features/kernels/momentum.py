@@ -1,0 +1,63 @@
+"""Backward momentum: the mean of the previous W closes against the price now."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.sums import (
+    COUNT,
+    RESTART,
+    SHIFT,
+    STATE_ROWS,
+    first_moment,
+    sample_variance,
+    sums_step,
+)
+
+F8 = NDArray[np.float64]
+I4 = NDArray[np.int32]
+
+
+@kernel
+def momentum_step(
+    close: F8, r: int, seg_age: int, window: int, need: int, state: F8, shift: F8, excess: F8, deviation: F8
+) -> None:
+    """Emit for row r from the W closes before it, then take row r in.
+
+    shift + excess is the mean of those closes (kept apart, so that mean - price loses no digits), deviation their
+    sample standard deviation; NaN unless all of r - W .. r lie in one segment and at least `need` of the W are valid.
+    """
+    p = close.shape[1]
+    for j in range(p):
+        ok = seg_age >= window and state[COUNT, j] >= need
+        shift[j] = state[SHIFT, j] if ok else np.nan
+        excess[j] = first_moment(state, j) if ok else np.nan
+        deviation[j] = np.sqrt(sample_variance(state, j)) if ok else np.nan
+    if seg_age == 0:
+        state[:] = 0.0
+    sums_step(close, r, window, r - seg_age, seg_age % RESTART == 0, state)
+
+
+@kernel
+def previous_closes(close: F8, seg_age: I4, window: int, need: int) -> tuple[F8, F8, F8]:
+    """shift, excess and deviation of :func:`momentum_step` at every bar. Shapes (n, pairs)."""
+    n, p = close.shape
+    shift, excess, deviation = np.empty((n, p)), np.empty((n, p)), np.empty((n, p))
+    state = np.zeros((STATE_ROWS, p))
+    for r in range(n):
+        momentum_step(close, r, seg_age[r], window, need, state, shift[r], excess[r], deviation[r])
+    return shift, excess, deviation
+
+
+@kernel
+def momentum(shift: F8, excess: F8, price: F8, factor: float) -> F8:
+    """factor * (mean of the previous closes / price - 1). Shape (n, pairs)."""
+    n, p = price.shape
+    out = np.empty((n, p))
+    for r in range(n):
+        for j in range(p):
+            x = price[r, j]
+            out[r, j] = factor * (((shift[r, j] - x) + excess[r, j]) / x)
+    return out

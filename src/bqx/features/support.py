@@ -1,0 +1,346 @@
+"""What a value sees: composed from primitives, never typed.
+
+A tree of these nodes says four things about a column from one source: how many bars it needs (`warmup`), how far
+back it can see (`earliest`), where it must be NULL (`valid`) and, for people, why it is NULL there (`why`). The
+masks are plain counts on integers: they share no code with the kernels and are what kernels are checked against.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.market.calendar import Calendar, Grid
+from bqx.market.panel import MAX_CARRY, Panel, bars_in_stream
+
+Mask = NDArray[np.bool_]
+Policy = Literal["SEG", "XGAP", "NONE"]
+
+
+def needed(window: int) -> int:
+    """Valid values a window must hold: all below 20 bars, else 90 % (rounded up)."""
+    return window if window < 20 else -(-window * 9 // 10)
+
+
+class View:
+    """A panel with the counts that several masks share."""
+
+    def __init__(self, panel: Panel, calendar: Calendar, baseline: NDArray[np.int64] | None = None) -> None:
+        self.panel, self.calendar = panel, calendar
+        self.baseline = baseline
+        self.age = panel.grid.seg_age.astype(np.int64)[:, None]
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        return np.arange(len(self.panel.grid), dtype=np.int64)[:, None]
+
+    @cached_property
+    def priced(self) -> Mask:
+        return ~np.isnan(self.panel.close)
+
+    @cached_property
+    def stream(self) -> NDArray[np.int64]:
+        return bars_in_stream(self.panel, self.calendar)
+
+    @cached_property
+    def segment(self) -> NDArray[np.int64]:
+        """Row number of the segment, 0 for the first of the panel. Shape (n,)."""
+        return segment_rows(self.panel.grid)
+
+    @property
+    def full(self) -> Mask:
+        return np.ones(self.panel.shape, dtype=bool)
+
+
+def segment_rows(grid: Grid) -> NDArray[np.int64]:
+    """0 for the minutes of the first segment, 1 for the second, ... Shape (n,)."""
+    return np.cumsum(np.r_[0, np.diff(grid.seg_id) != 0]).astype(np.int64)[: len(grid)]
+
+
+def counts(mask: Mask, window: int) -> NDArray[np.int64]:
+    """True rows among the last `window` rows, each lane."""
+    total = np.cumsum(mask, axis=0, dtype=np.int64)
+    total[window:] = total[window:] - total[:-window].copy() if window < len(total) else total[window:]
+    return total
+
+
+def shifted(mask: Mask, lag: int) -> Mask:
+    """Row r holds row r - lag; False where there is none."""
+    if lag == 0:
+        return mask
+    out = np.zeros_like(mask)
+    out[lag:] = mask[:-lag]
+    return out
+
+
+class Support(ABC):
+    """One node of the tree."""
+
+    @property
+    @abstractmethod
+    def warmup(self) -> int:
+        """Bars the pair's stream must have, the current one included; 0 when it needs none."""
+
+    @abstractmethod
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        """Earliest minute that can move a bit of the value at minute `at`."""
+
+    @abstractmethod
+    def valid(self, view: View) -> Mask:
+        """Where the value exists. Shape (n, pairs)."""
+
+    @abstractmethod
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        """The first reason for which it does not exist there; None when it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Always(Support):
+    """A property of the minute itself."""
+
+    @property
+    def warmup(self) -> int:
+        return 0
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return at
+
+    def valid(self, view: View) -> Mask:
+        return view.full
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Price(Support):
+    """The mid price, quoted or carried for at most 5 minutes; sees back to the segment start (its log reference)."""
+
+    @property
+    def warmup(self) -> int:
+        return 1
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return calendar.segment_start(at)
+
+    def valid(self, view: View) -> Mask:
+        return view.priced
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        if view.priced[row, pair]:
+            return None
+        run = int(view.panel.fill_run[row, pair])
+        if run > int(view.age[row, 0]):
+            return f"gap: no quote since the segment began {run} minutes ago, and nothing is carried across a closure"
+        return f"gap: {run} minutes without a quote; a price is carried for at most {MAX_CARRY}"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline(Support):
+    """An index level: a price of a pair that has a baseline, from its minute on."""
+
+    price: Support
+
+    @property
+    def warmup(self) -> int:
+        return self.price.warmup
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return self.price.earliest(at, calendar)
+
+    def valid(self, view: View) -> Mask:
+        return self.price.valid(view) & self._known(view)
+
+    def _known(self, view: View) -> Mask:
+        if view.baseline is None:
+            return np.zeros(view.panel.shape, dtype=bool)
+        return np.asarray(view.panel.grid.minute[:, None] >= view.baseline[None, :])
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        if not self._known(view)[row, pair]:
+            return "baseline: the pair has no baseline price at or before this minute (`bqx status` shows T0)"
+        return self.price.why(view, row, pair)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Support):
+    """The segment has had a quote of this pair, so that its opening gap is known."""
+
+    @property
+    def warmup(self) -> int:
+        return 1
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return calendar.segment_start(at)
+
+    @staticmethod
+    def seen(panel: Panel) -> Mask:
+        """Whether the segment has had a price by each bar."""
+        rows = np.arange(len(panel.grid))[:, None]
+        latest = np.maximum.accumulate(np.where(np.isnan(panel.close), -1, rows), axis=0)
+        return np.asarray(latest >= rows - panel.grid.seg_age[:, None])
+
+    def valid(self, view: View) -> Mask:
+        return self.seen(view.panel)
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        return None if self.valid(view)[row, pair] else "gap: the segment has had no quote of this pair yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag(Support):
+    """A value now and the same `bars` open minutes ago; SEG: both in one segment."""
+
+    of: Support
+    bars: int
+    policy: Policy
+    gaps: bool = False
+    """Whether the closure gaps in between are removed, which needs a price in every segment in between."""
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup + self.bars
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        if self.policy == "SEG":
+            return self.of.earliest(at, calendar)
+        return self.of.earliest(calendar.at_ordinal(calendar.ordinal(at) - self.bars), calendar)
+
+    def valid(self, view: View) -> Mask:
+        own = self.of.valid(view)
+        both = own & shifted(own, self.bars)
+        if self.policy == "SEG":
+            return both & (view.age >= self.bars)
+        return both & self._bridged(view) if self.gaps else both
+
+    def _bridged(self, view: View) -> Mask:
+        """No segment strictly between the two ends is without any price."""
+        segment = view.segment
+        empty = np.ones((int(segment[-1]) + 1 if len(segment) else 0, view.panel.shape[1]), dtype=np.int64)
+        at, pair = np.nonzero(view.priced)
+        empty[segment[at], pair] = 0
+        before = np.cumsum(np.vstack([np.zeros((1, empty.shape[1]), dtype=np.int64), empty]), axis=0)
+        old = np.r_[np.zeros(min(self.bars, len(segment)), dtype=np.int64), segment[: -self.bars]]
+        between = before[segment] - before[np.minimum(old + 1, segment)]
+        return np.asarray(between == 0)
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        if (reason := self.of.why(view, row, pair)) is not None:
+            return reason
+        age = int(view.age[row, 0])
+        if self.policy == "SEG" and age < self.bars:
+            return f"closure: {self.bars} bars back lies before the segment start ({age} bars ago); policy SEG"
+        if row < self.bars:
+            return f"warm-up: {self.bars} bars back lies before the loaded bars"
+        if (reason := self.of.why(view, row - self.bars, pair)) is not None:
+            return f"{self.bars} bars back, {reason}"
+        if self.gaps and not self._bridged(view)[row, pair]:
+            return "gap: a whole trading week in between has no price, so its gap cannot be removed"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Window(Support):
+    """The last `bars` values, or the `bars` before the current one; at least :func:`needed` of them valid."""
+
+    of: Support
+    bars: int
+    policy: Policy
+    before: bool = False
+
+    @property
+    def span(self) -> int:
+        return self.bars - 1 + self.before
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup + self.span
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        if self.policy == "SEG":
+            return self.of.earliest(at, calendar)
+        # the sums restarted at most at the segment start and saw a whole window then
+        start = calendar.ordinal(calendar.segment_start(at))
+        return self.of.earliest(calendar.at_ordinal(start - self.span), calendar)
+
+    def valid(self, view: View) -> Mask:
+        own = shifted(self.of.valid(view), int(self.before))
+        enough = counts(own, self.bars) >= needed(self.bars)
+        return enough & (view.age >= self.span) if self.policy == "SEG" else enough
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        age = int(view.age[row, 0])
+        if self.policy == "SEG" and age < self.span:
+            return f"closure: the window of {self.bars} bars reaches before the segment start ({age} bars ago)"
+        own = shifted(self.of.valid(view), int(self.before))
+        have = int(counts(own, self.bars)[row, pair])
+        if have < needed(self.bars):
+            return f"gap: {have} of {self.bars} values in the window are valid, {needed(self.bars)} are needed"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory(Support):
+    """A recursion that starts `burn` open minutes before the segment and holds on NULL; `need` values taken in.
+
+    `before` : it is read before the current value is taken in.
+    """
+
+    of: Support
+    need: int
+    burn: int
+    before: bool = True
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup + self.need - 1 + self.before
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        start = calendar.ordinal(calendar.segment_start(at))
+        return self.of.earliest(calendar.at_ordinal(start - self.burn), calendar)
+
+    def _taken(self, view: View) -> NDArray[np.int64]:
+        own = shifted(self.of.valid(view), int(self.before))
+        total = np.vstack([np.zeros((1, own.shape[1]), dtype=np.int64), np.cumsum(own, axis=0, dtype=np.int64)])
+        start = np.maximum((view.rows - view.age)[:, 0] - self.burn, 0) + int(self.before)
+        return np.asarray(total[1:] - total[np.minimum(start, len(own))])
+
+    def valid(self, view: View) -> Mask:
+        return self._taken(view) >= self.need
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        have = int(self._taken(view)[row, pair])
+        if have < self.need:
+            return f"warm-up: the recursion has taken in {have} values of this segment's trajectory, {self.need} needed"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class All(Support):
+    """Every one of several."""
+
+    parts: tuple[Support, ...]
+
+    @property
+    def warmup(self) -> int:
+        return max(part.warmup for part in self.parts)
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return min(part.earliest(at, calendar) for part in self.parts)
+
+    def valid(self, view: View) -> Mask:
+        out = self.parts[0].valid(view)
+        for part in self.parts[1:]:
+            out = out & part.valid(view)
+        return out
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        for part in self.parts:
+            if (reason := part.why(view, row, pair)) is not None:
+                return reason
+        return None
