@@ -44,9 +44,7 @@ def load_config(root: Path, overrides: Mapping[str, str] = {}) -> Config:
     config._root, config._origins = root, origins
     if config.secrets.provider == "file" and config.secrets.path is None:
         where = places.get("secrets.provider", f"{path}, key secrets.path")
-        raise ConfigError(
-            "secrets.provider is 'file' but secrets.path is not set", where=where, fix="set secrets.path"
-        )
+        raise ConfigError("secrets.provider is 'file' but secrets.path is not set", where=where, fix="set secrets.path")
     return config
 
 
@@ -99,9 +97,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     except FileNotFoundError:
         return {}, {}
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"byte {error.start} is not UTF-8", where=str(path), fix="save the file as UTF-8"
-        ) from error
+        raise ConfigError(f"byte {error.start} is not UTF-8", where=str(path), fix="save the file as UTF-8") from error
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
     try:
@@ -119,16 +115,12 @@ def _refuse_unknown(data: Mapping[str, Any], path: Path, lines: Mapping[str, int
         if section not in known:
             _unknown(section, list(known), "section", at)
         if not isinstance(table, dict):
-            raise ConfigError(
-                f"{section} must be a section", where=at, fix=f"write [{section}] and its keys below it"
-            )
+            raise ConfigError(f"{section} must be a section", where=at, fix=f"write [{section}] and its keys below it")
         for key in table:
             full = f"{section}.{key}"
             if key not in known[section]:
                 line = lines.get(full, lines.get(section, 1))
-                _unknown(
-                    full, [f"{section}.{k}" for k in known[section]], "key", f"{path}:{line}, key {full}"
-                )
+                _unknown(full, [f"{section}.{k}" for k in known[section]], "key", f"{path}:{line}, key {full}")
 
 
 def _unknown(name: str, known: list[str], what: str, where: str) -> NoReturn:
@@ -148,9 +140,7 @@ def _environment() -> list[tuple[str, str, str, str]]:
         if prefix != "BQX" or section not in known:
             continue
         if key not in known[section]:
-            _unknown(
-                variable, [f"BQX_{section}_{k}".upper() for k in known[section]], "variable", "environment"
-            )
+            _unknown(variable, [f"BQX_{section}_{k}".upper() for k in known[section]], "variable", "environment")
         out.append((f"{section}.{key}", value, "env", f"environment, {variable}"))
     return out
 

@@ -24,9 +24,7 @@ SHAPES: dict[str, re.Pattern[str]] = {
     "github-token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})"),
     "slack-token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
     "jwt": re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"),
-    "private-key": re.compile(
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|\Z)", re.DOTALL
-    ),
+    "private-key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|\Z)", re.DOTALL),
 }
 # Values known by what stands before them; group 1 is kept.
 _URL_PASSWORD = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s:/@\"'\\]{0,256}:)[^\s\"'\\]{1,512}@")
@@ -34,9 +32,7 @@ _AUTH_HEADER = re.compile(
     r"((?:authorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?:basic|bearer|token)?\s*)[^\s\"'\\,;]+", re.I
 )
 _BEARER = re.compile(r"(\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.I)
-_ASSIGNED_QUOTED = re.compile(
-    rf"({_WORD}[\w-]{{0,40}}\\?[\"']?\s*[:=]\s*(\\?[\"']))(?:(?!\2).){{1,512}}\2", re.I
-)
+_ASSIGNED_QUOTED = re.compile(rf"({_WORD}[\w-]{{0,40}}\\?[\"']?\s*[:=]\s*(\\?[\"']))(?:(?!\2).){{1,512}}\2", re.I)
 _ASSIGNED = re.compile(rf"({_WORD}[\w-]{{0,40}}\s*[:=]\s*)(?!\\?[\"'])[^\s,;&\"'\\)\]}}]+", re.I)
 
 _values: set[str] = set()
@@ -98,7 +94,5 @@ def leaks(text: str) -> list[str]:
     found = [name for name, shape in SHAPES.items() if shape.search(text)]
     if _compiled is not None and _compiled.search(text):
         found.append("registered-value")
-    found += [
-        "url-password" for hit in _URL_PASSWORD.finditer(text) if not hit.group().endswith(f":{MASK}@")
-    ][:1]
+    found += ["url-password" for hit in _URL_PASSWORD.finditer(text) if not hit.group().endswith(f":{MASK}@")][:1]
     return found

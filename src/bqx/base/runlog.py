@@ -67,9 +67,7 @@ def current_run() -> RunContext:
     global _current
     if _current is None:
         now = datetime.now(UTC)
-        _current = RunContext(
-            f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", "library", _iso(now.timestamp()), False
-        )
+        _current = RunContext(f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", "library", _iso(now.timestamp()), False)
     return _current
 
 

@@ -43,9 +43,7 @@ class Secret:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise SecretError(
-            "a secret cannot be pickled or copied", fix="pass its name and fetch it where it is used"
-        )
+        raise SecretError("a secret cannot be pickled or copied", fix="pass its name and fetch it where it is used")
 
     def __dir__(self) -> list[str]:
         return ["reveal"]

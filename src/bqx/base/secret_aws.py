@@ -60,9 +60,7 @@ class AwsProvider(CachedProvider):
                 from botocore.exceptions import BotoCoreError
             except ModuleNotFoundError as error:
                 raise SecretError("boto3 is not installed", fix="pip install 'bqx[aws]'") from error
-            quick = Config(
-                connect_timeout=5, read_timeout=10, retries={"max_attempts": 3, "mode": "standard"}
-            )
+            quick = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3, "mode": "standard"})
             try:
                 self._made = boto3.client(
                     "secretsmanager", region_name=self._region, endpoint_url=self._endpoint, config=quick
@@ -81,6 +79,4 @@ def _translated(error: Exception, doing: str, where: str) -> SecretError:
         "NoCredentialsError": "give this host a role, or log in with the aws command",
         "EndpointConnectionError": "check the network and secrets.region",
     }
-    return SecretError(
-        f"could not {doing}: {code}", where=where, fix=fixes.get(code, "see the AWS error code")
-    )
+    return SecretError(f"could not {doing}: {code}", where=where, fix=fixes.get(code, "see the AWS error code"))

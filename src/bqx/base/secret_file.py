@@ -42,14 +42,10 @@ class FileProvider(CachedProvider):
             return text[:-1] if text.endswith("\n") else text
         table = self._table()
         if name not in table:
-            raise SecretError(
-                f"no secret {name!r}", where=str(self._path), fix=f'add a line {name} = "..." there'
-            )
+            raise SecretError(f"no secret {name!r}", where=str(self._path), fix=f'add a line {name} = "..." there')
         value = table[name]
         if not isinstance(value, str):
-            raise SecretError(
-                f"the secret {name!r} is not text", where=str(self._path), fix="put it in quotes"
-            )
+            raise SecretError(f"the secret {name!r} is not text", where=str(self._path), fix="put it in quotes")
         return value
 
     def _table(self) -> dict[str, Any]:

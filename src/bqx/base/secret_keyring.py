@@ -19,9 +19,7 @@ class KeyringProvider(CachedProvider):
         backend = _keyring().get_keyring()
         kind = f"{type(backend).__module__}.{type(backend).__name__}"
         if type(backend).__module__ in ("keyring.backends.fail", "keyring.backends.null"):
-            raise SecretError(
-                f"this machine has no keyring ({kind})", fix="use secrets.provider = 'file' or 'aws'"
-            )
+            raise SecretError(f"this machine has no keyring ({kind})", fix="use secrets.provider = 'file' or 'aws'")
         if "plaintext" in kind.lower():
             raise SecretError(f"{kind} keeps secrets as plain text", fix="choose an encrypted keyring")
         return f"keyring {kind}, service {self._service!r}"
@@ -35,9 +33,7 @@ class KeyringProvider(CachedProvider):
         except KeyringError as error:
             raise SecretError(f"the keyring failed: {type(error).__name__}", where=where) from error
         if value is None:
-            raise SecretError(
-                f"no secret {name!r}", where=where, fix=f"run: keyring set {self._service} {name}"
-            )
+            raise SecretError(f"no secret {name!r}", where=where, fix=f"run: keyring set {self._service} {name}")
         return str(value)
 
 

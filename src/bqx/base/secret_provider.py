@@ -43,9 +43,7 @@ class CachedProvider(ABC):
     def get(self, name: str) -> Secret:
         """The secret called `name`, fetched or from the cache."""
         if not _NAME.fullmatch(name):
-            raise SecretError(
-                f"{name!r} is not a secret's name", fix="use letters, digits and _ . - with / between"
-            )
+            raise SecretError(f"{name!r} is not a secret's name", fix="use letters, digits and _ . - with / between")
         with self._lock:
             now = self._clock()
             held = self._cache.get(name)
@@ -54,9 +52,7 @@ class CachedProvider(ABC):
             self._cache.pop(name, None)
             value = self._fetch(name)
             if not value:
-                raise SecretError(
-                    f"the secret {name!r} is empty", where=self.probe(), fix="store its value again"
-                )
+                raise SecretError(f"the secret {name!r} is empty", where=self.probe(), fix="store its value again")
             secret = Secret(value)
             self._cache[name] = (now, secret)
             return secret

@@ -13,9 +13,7 @@ _PAIRS = (
     "audcad audchf audjpy audnzd audusd cadchf cadjpy chfjpy euraud eurcad eurchf eurgbp eurjpy eurnzd "
     "eurusd gbpaud gbpcad gbpchf gbpjpy gbpnzd gbpusd nzdcad nzdchf nzdjpy nzdusd usdcad usdchf usdjpy"
 )
-ALL_PAIRS: tuple[str, ...] = tuple(
-    _PAIRS.split()
-)  # bqx.market.pairs.PAIRS, by test: base may not import market
+ALL_PAIRS: tuple[str, ...] = tuple(_PAIRS.split())  # bqx.market.pairs.PAIRS, by test: base may not import market
 SEED_T0 = "2024-07-01T00:00:00+00:00"
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -44,9 +42,7 @@ class ProjectSettings(_Section):
                 hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(ALL_PAIRS)}"
                 raise ValueError(f"unknown pair {name!r}{hint}")
         if len(set(names)) < len(names):
-            raise ValueError(
-                f"pairs named twice: {', '.join(sorted({n for n in names if names.count(n) > 1}))}"
-            )
+            raise ValueError(f"pairs named twice: {', '.join(sorted({n for n in names if names.count(n) > 1}))}")
         return tuple(sorted(names))
 
     @field_validator("t0")
@@ -57,9 +53,7 @@ class ProjectSettings(_Section):
         try:
             at = datetime.fromisoformat(text)
         except ValueError:
-            raise ValueError(
-                f"{text!r} is not 'auto', 'seed' or an ISO time such as 2024-07-01T00:00Z"
-            ) from None
+            raise ValueError(f"{text!r} is not 'auto', 'seed' or an ISO time such as 2024-07-01T00:00Z") from None
         if at.tzinfo is None or at.second or at.microsecond:
             raise ValueError(f"{text!r} must be a whole minute with its offset, such as 2024-07-01T00:00Z")
         return text
