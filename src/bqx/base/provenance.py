@@ -46,11 +46,11 @@ class Number:
         """Whether there is a finite value."""
         return self.value is not None and math.isfinite(self.value)
 
-    def text(self) -> str:
-        """For people: ``12,345``, ``0.0312 bp``, ``n/a (warm-up)``."""
+    def text(self, digits: int | None = None) -> str:
+        """For people: ``12,345``, ``0.0312 bp``, ``n/a (warm-up)``; `digits` if the number has none set."""
         if self.value is None or not self.known:
             return f"n/a ({self.reason})"
-        shown = plain_number(self.value, self.digits)
+        shown = plain_number(self.value, digits if self.digits is None else self.digits)
         return f"{shown}{'' if self.unit in ('', '%') else ' '}{self.unit}"
 
     def as_dict(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from bqx.base.errors import CheckError
-from bqx.base.provenance import Number
+from bqx.base.provenance import Number, plain_number
 from bqx.base.runlog import current_run
 
 Tone = Literal["plain", "good", "warn", "bad"]
@@ -146,18 +146,16 @@ class Report:
         return paths
 
 
-def cell_text(cell: Cell) -> str:
-    """A cell for people."""
-    from bqx.base.provenance import plain_number
-
+def cell_text(cell: Cell, digits: int | None = None) -> str:
+    """A cell for people, numbers with `digits` after the point unless they set their own."""
     if isinstance(cell, Number):
-        return cell.text()
+        return cell.text(digits)
     if isinstance(cell, Badge):
         return cell.text
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int | float):
-        return plain_number(cell)
+        return plain_number(cell, digits)
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%d %H:%M")
     return cell
@@ -166,6 +164,20 @@ def cell_text(cell: Cell) -> str:
 def is_numeric(cell: Cell) -> bool:
     """Whether a cell is set right."""
     return isinstance(cell, Number | int | float) and not isinstance(cell, bool)
+
+
+def column_digits(table: Table, column: int) -> int | None:
+    """Digits after the point that suit a whole column: 4 significant ones for its largest value."""
+    values = []
+    for row in table.rows:
+        cell = row[column]
+        value = cell.value if isinstance(cell, Number) and cell.digits is None else cell
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            values.append(abs(value))
+    largest = max(values, default=0.0)
+    if all(v == int(v) for v in values) or not 1e-4 <= largest < 1e6:
+        return None
+    return max(0, 3 - math.floor(math.log10(largest)))
 
 
 def _check(block: Block) -> None:

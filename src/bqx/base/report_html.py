@@ -21,6 +21,7 @@ from bqx.base.report import (
     Table,
     Text,
     cell_text,
+    column_digits,
     is_numeric,
 )
 from bqx.base.report_text import numeric_columns, refuse_leaks
@@ -84,7 +85,8 @@ def _view(block: Block, number: int) -> dict[str, Any]:
             return {"kind": "values", "items": [(redact(key), _cell(cell)) for key, cell in items]}
         case Table(columns, rows, caption):
             head = [{"text": redact(c), "right": r} for c, r in zip(columns, numeric_columns(block), strict=True)]
-            body = [[_cell(cell) for cell in row] for row in rows]
+            digits = [column_digits(block, i) for i in range(len(columns))]
+            body = [[_cell(c, d) for c, d in zip(row, digits, strict=True)] for row in rows]
             return {"kind": "table", "head": head, "rows": body, "caption": redact(caption)}
 
 
@@ -94,10 +96,10 @@ def _pieces(text: str) -> list[tuple[str, str]]:
     return [("code" if i % 2 else "prose", part) for i, part in enumerate(parts) if part]
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: Cell, digits: int | None = None) -> dict[str, Any]:
     missing = isinstance(cell, Number) and not cell.known
     return {
-        "text": redact(cell_text(cell)),
+        "text": redact(cell_text(cell, digits)),
         "title": redact(str(cell.source)) if isinstance(cell, Number) else "",
         "right": is_numeric(cell),
         "missing": missing,

@@ -8,7 +8,20 @@ from typing import Any
 from bqx.base.errors import SecretLeak
 from bqx.base.provenance import Number
 from bqx.base.redaction import leaks, redact, scrub
-from bqx.base.report import Badge, Block, Cell, Figure, Heading, KeyValues, Note, Report, Table, Text, is_numeric
+from bqx.base.report import (
+    Badge,
+    Block,
+    Cell,
+    Figure,
+    Heading,
+    KeyValues,
+    Note,
+    Report,
+    Table,
+    Text,
+    column_digits,
+    is_numeric,
+)
 from bqx.base.report import cell_text as text_of
 
 FORMAT = 1
@@ -70,11 +83,12 @@ def _markdown(block: Block) -> str:
 
 def _markdown_table(table: Table) -> str:
     right = numeric_columns(table)
+    digits = [column_digits(table, i) for i in range(len(table.columns))]
     lines = [
         "| " + " | ".join(c.replace("|", "\\|") for c in table.columns) + " |",
         "|" + "|".join("---:" if r else "---" for r in right) + "|",
     ]
-    lines += ["| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in table.rows]
+    lines += ["| " + " | ".join(_escaped(c, d) for c, d in zip(row, digits, strict=True)) + " |" for row in table.rows]
     return (f"**{table.caption}**\n\n" if table.caption else "") + "\n".join(lines)
 
 
@@ -84,8 +98,8 @@ def numeric_columns(table: Table) -> list[bool]:
     return [bool(cells) and all(is_numeric(cell) for cell in cells) for cells in filled]
 
 
-def _escaped(cell: Cell) -> str:
-    return text_of(cell).replace("|", "\\|").replace("\n", " ")
+def _escaped(cell: Cell, digits: int | None = None) -> str:
+    return text_of(cell, digits).replace("|", "\\|").replace("\n", " ")
 
 
 def _json(block: Block) -> dict[str, Any]:
