@@ -1,0 +1,140 @@
+"""Make receipts visible: one transaction, whatever their number."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bqx.base.errors import StoreError
+from bqx.store.contract import Receipt
+from bqx.store.known import AsOf, known_us
+from bqx.store.manifest import Manifest
+
+
+def commit(root: Path, manifest: Manifest, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> int:
+    """Month receipts replace their partition by a new generation, tail receipts add a piece to it.
+
+    A month receipt equal to the current generation changes nothing. Returns the number of partitions changed;
+    raises StoreError, with nothing changed, when a file is gone or a tail does not follow its partition.
+    """
+    batch = sorted(receipts, key=lambda r: (r.key, r.first_minute))
+    _check_batch(batch)
+    with manifest.transaction(faults=True) as con:
+        _check_files(root, batch)  # inside the transaction: gc deletes files inside one too
+        fresh = [(receipt, at) for receipt in batch if not _is_current(con, receipt, at := _partition_id(con, receipt))]
+        if not fresh:
+            return 0
+        known = manifest.tick(con, "commit", known_us(known_at))
+        for receipt, partition in fresh:
+            if receipt.kind == "month":
+                _put_month(con, receipt, partition, known)
+            else:
+                _put_tail(con, receipt, partition, known)
+        return len({partition for _, partition in fresh})
+
+
+def file_id(con: sqlite3.Connection, path: str, size: int, digest: str, columns: str) -> int:
+    """Id of the file's row, made when new."""
+    row = con.execute("SELECT id, file_hash FROM file WHERE path = ?", (path,)).fetchone()
+    if row is None:
+        sql = "INSERT INTO file (path, bytes, file_hash, columns) VALUES (?, ?, ?, ?)"
+        return int(con.execute(sql, (path, size, digest, columns)).lastrowid or 0)
+    if row[1] != digest:
+        raise StoreError(f"the manifest knows this file with hash {row[1]}, not {digest}", where=path)
+    return int(row[0])
+
+
+def _check_batch(batch: Sequence[Receipt]) -> None:
+    months = [r.key for r in batch if r.kind == "month"]
+    twice = {key.name for key in months if months.count(key) > 1} if len(set(months)) < len(months) else set()
+    if twice:
+        raise StoreError(f"one commit holds {sorted(twice)[0]} twice", fix="stage each partition once")
+
+
+def _check_files(root: Path, batch: Sequence[Receipt]) -> None:
+    for receipt in batch:
+        try:
+            size = (root / receipt.path).stat().st_size
+        except FileNotFoundError:
+            size = -1
+        if size != receipt.bytes:
+            found = "is gone" if size < 0 else f"has {size} bytes instead of {receipt.bytes}"
+            raise StoreError(
+                f"the staged file {found}", where=f"{receipt.key.name} {receipt.path}", fix="build it again"
+            )
+
+
+def _partition_id(con: sqlite3.Connection, receipt: Receipt) -> int:
+    key = receipt.key
+    con.execute("INSERT INTO dataset (name) VALUES (?) ON CONFLICT DO NOTHING", (key.dataset,))
+    values = (key.dataset, key.pair, key.ym)
+    con.execute(
+        "INSERT INTO partition (dataset_id, pair, ym) SELECT id, ?2, ?3 FROM dataset WHERE name = ?1 "
+        "ON CONFLICT DO NOTHING",
+        values,
+    )
+    sql = (
+        "SELECT p.id FROM partition p JOIN dataset d ON d.id = p.dataset_id "
+        "WHERE d.name = ?1 AND p.pair = ?2 AND p.ym = ?3"
+    )
+    return int(con.execute(sql, values).fetchone()[0])
+
+
+def _is_current(con: sqlite3.Connection, r: Receipt, partition: int) -> bool:
+    """Whether the current generation is exactly this month receipt."""
+    rows = con.execute(
+        "SELECT f.file_hash, p.kind, p.input_hash, p.code_version, p.complete_through, g.simulated "
+        "FROM generation g JOIN piece p ON p.generation_id = g.id JOIN file f ON f.id = p.file_id "
+        "WHERE g.partition_id = ? AND g.known_to IS NULL",
+        (partition,),
+    ).fetchall()
+    return rows == [(r.file_hash, "month", r.input_hash, r.code_version, r.complete_through, int(r.simulated))] and (
+        r.kind == "month"
+    )
+
+
+def _put_month(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> None:
+    con.execute("UPDATE generation SET known_to = ? WHERE partition_id = ? AND known_to IS NULL", (known, partition))
+    _put_piece(con, receipt, _new_generation(con, receipt, partition, known), 0, known)
+
+
+def _put_tail(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> None:
+    row = con.execute(
+        "SELECT g.id, max(p.seq), max(p.complete_through), g.simulated FROM generation g "
+        "JOIN piece p ON p.generation_id = g.id WHERE g.partition_id = ? AND g.known_to IS NULL GROUP BY g.id",
+        (partition,),
+    ).fetchone()
+    if row is None:
+        _put_piece(con, receipt, _new_generation(con, receipt, partition, known), 0, known)
+        return
+    generation, seq, through, simulated = row
+    if receipt.first_minute <= through:
+        raise StoreError(
+            f"the tail begins at minute {receipt.first_minute}, the partition is complete through {through}",
+            where=receipt.key.name,
+            fix="append only later minutes; rebuild the month to change earlier ones",
+        )
+    if bool(simulated) != receipt.simulated:
+        raise StoreError("a tail cannot mix simulated and real rows in one partition", where=receipt.key.name)
+    _put_piece(con, receipt, generation, seq + 1, known)
+
+
+def _new_generation(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> int:
+    sql = "INSERT INTO generation (partition_id, known_from, simulated) VALUES (?, ?, ?)"
+    return int(con.execute(sql, (partition, known, int(receipt.simulated))).lastrowid or 0)
+
+
+def _put_piece(con: sqlite3.Connection, r: Receipt, generation: int, seq: int, known: int) -> None:
+    file = file_id(con, r.path, r.bytes, r.file_hash, json.dumps(r.schema))
+    con.execute(
+        "INSERT INTO piece (generation_id, seq, file_id, known_from, kind, row_start, rows, first_minute, last_minute,"
+        " complete_through, ts_hash, content_hash, input_hash, code_version, null_counts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            generation, seq, file, known, r.kind, r.row_start, r.rows, r.first_minute, r.last_minute,
+            r.complete_through, r.ts_hash, r.content_hash, r.input_hash, r.code_version,
+            json.dumps(dict(r.null_counts)),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,198 @@
+"""Merge new bars into a pair's months: unchanged minutes cost nothing, corrected ones make a new version."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from bqx.base.errors import StoreError
+from bqx.market.bars import BARS_SCHEMA, PRICE_COLUMNS, as_bars
+from bqx.market.calendar import DAY
+from bqx.market.pairs import parse_pair
+from bqx.store.commit import file_id
+from bqx.store.content import content_hash
+from bqx.store.files import Codec, Written, write_table
+from bqx.store.known import AsOf, known_us
+from bqx.store.manifest import Manifest
+from bqx.store.registry import has_source, put_source, source_identity
+from bqx.store.stage import check_finite, minutes_of, schema_of
+
+_VALUES = [name for name in BARS_SCHEMA if name != "ts_utc"]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """Minutes that were new, already there with the same values, and there with other values; months written."""
+
+    new: int
+    unchanged: int
+    corrected: int
+    months: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Month:
+    """A month's current version and what it becomes."""
+
+    ym: str
+    current: int | None
+    table: pl.DataFrame
+    days: tuple[tuple[int, int, str], ...]
+
+
+def ingest(
+    root: Path,
+    manifest: Manifest,
+    codec: Codec,
+    pair: str,
+    frame: pl.DataFrame,
+    source: Mapping[str, Any],
+    *,
+    known_at: AsOf = None,
+    policy: Literal["refuse", "newest"] = "refuse",
+) -> IngestResult:
+    """Add bars; minutes absent from `frame` stay. Doing it again changes nothing.
+
+    Raises StoreError when the price side or simulated flag is not that of the pair's bars, and, with policy
+    "refuse", when another vendor's minutes would change.
+    """
+    pair = parse_pair(pair).name
+    where = f"bars of {pair}"
+    bars = as_bars(frame)
+    minutes_of(bars, where)
+    check_finite(bars, where)
+    if bars.select(pl.any_horizontal(pl.col(PRICE_COLUMNS).is_null()).any()).item():
+        raise StoreError("a bar without prices cannot be stored", where=where)
+    identity = source_identity(source)
+    months: list[_Month] = []
+    new = unchanged = corrected = 0
+    for (ym,), part in bars.group_by(pl.col("ts_utc").dt.strftime("%Y_%m"), maintain_order=True):
+        current, old = _current(root, manifest, pair, str(ym), identity)
+        table, counts = _merge(old, part)
+        if counts[2] and policy == "refuse":
+            _refuse_other_vendor(manifest, current, pair, str(ym), identity, counts[2])
+        new, unchanged, corrected = new + counts[0], unchanged + counts[1], corrected + counts[2]
+        if counts[0] or counts[2]:
+            months.append(_Month(str(ym), current, table, _day_hashes(table)))
+    files = {m.ym: write_table(root, f"bars/{pair}", m.ym, m.table, codec) for m in months}
+    _commit(manifest, pair, source, months, files, known_us(known_at))
+    return IngestResult(new, unchanged, corrected, tuple(m.ym for m in months))
+
+
+def _current(
+    root: Path, manifest: Manifest, pair: str, ym: str, identity: tuple[str, str, bool]
+) -> tuple[int | None, pl.DataFrame | None]:
+    with manifest.connection() as con:
+        for side, simulated in con.execute(
+            "SELECT DISTINCT s.price_side, s.simulated FROM source s JOIN bar_month_source b ON b.source_id = s.id "
+            "JOIN bar_month m ON m.id = b.bar_month_id WHERE m.pair = ? AND m.known_to IS NULL",
+            (pair,),
+        ):
+            if (side, bool(simulated)) != identity[1:]:
+                raise StoreError(
+                    f"{pair} holds {'simulated' if simulated else 'real'} bars of price side {side!r}; "
+                    f"these are {'simulated' if identity[2] else 'real'}, {identity[1]!r}",
+                    fix="price sides are never mixed inside a pair: use another project",
+                )
+        row = con.execute(
+            "SELECT m.id, f.path FROM bar_month m JOIN file f ON f.id = m.file_id "
+            "WHERE m.pair = ? AND m.ym = ? AND m.known_to IS NULL",
+            (pair, ym),
+        ).fetchone()
+    return (None, None) if row is None else (int(row[0]), pl.read_parquet(root / row[1], glob=False, memory_map=False))
+
+
+def _merge(old: pl.DataFrame | None, part: pl.DataFrame) -> tuple[pl.DataFrame, tuple[int, int, int]]:
+    """The month after the import, and how many minutes are new, unchanged, corrected."""
+    if old is None:
+        return part, (part.height, 0, 0)
+    both = part.join(old, on="ts_utc", how="inner", suffix="_old", maintain_order="left")
+    same = both.select(
+        pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_old")) for name in _VALUES]).sum()
+    ).item()
+    kept = old.join(part.select("ts_utc"), on="ts_utc", how="anti")
+    table = pl.concat([kept, part]).sort("ts_utc")
+    return table, (part.height - both.height, int(same), both.height - int(same))
+
+
+def _refuse_other_vendor(
+    manifest: Manifest, current: int | None, pair: str, ym: str, identity: tuple[str, str, bool], count: int
+) -> None:
+    with manifest.connection() as con:
+        vendors = {
+            str(row[0])
+            for row in con.execute(
+                "SELECT s.vendor FROM source s JOIN bar_month_source b ON b.source_id = s.id WHERE b.bar_month_id = ?",
+                (current,),
+            )
+        }
+    if vendors - {identity[0]}:
+        raise StoreError(
+            f"{count} minutes differ from bars of {', '.join(sorted(vendors))}; "
+            f"these are from {identity[0] or 'nobody'}",
+            where=f"bars of {pair} in {ym}",
+            fix="import with policy newest to let the later source win; the old version stays readable by as_of",
+        )
+
+
+def _day_hashes(table: pl.DataFrame) -> tuple[tuple[int, int, str], ...]:
+    """(UTC day, rows, content hash) of each day; the rows are sorted, so a day is a slice."""
+    day = (table["ts_utc"].to_physical() // (DAY * 60_000_000)).rle()
+    out, at = [], 0
+    for length, value in zip(day.struct.field("len"), day.struct.field("value"), strict=True):
+        out.append((int(value), int(length), content_hash(table.slice(at, length))))
+        at += length
+    return tuple(out)
+
+
+def _commit(
+    manifest: Manifest,
+    pair: str,
+    source: Mapping[str, Any],
+    months: list[_Month],
+    files: Mapping[str, Written],
+    known_at: int | None,
+) -> None:
+    """One transaction for all months; a source that brought nothing new is registered all the same."""
+    with manifest.transaction(faults=True) as con:
+        if not months and has_source(con, pair, source):
+            return
+        known = manifest.tick(con, "bars", known_at)
+        key = put_source(con, pair, source, known)
+        for month in months:
+            _put_month(con, pair, month, files[month.ym], source_identity(source)[2], key, known)
+
+
+def _put_month(
+    con: sqlite3.Connection, pair: str, month: _Month, written: Written, simulated: bool, source: int, known: int
+) -> None:
+    where = f"bars of {pair} in {month.ym}"
+    row = con.execute(
+        "SELECT id FROM bar_month WHERE pair = ? AND ym = ? AND known_to IS NULL", (pair, month.ym)
+    ).fetchone()
+    if (row[0] if row else None) != month.current:
+        raise StoreError("another import changed this month meanwhile", where=where, fix="run the import again")
+    con.execute("UPDATE bar_month SET known_to = ? WHERE id = ?", (known, month.current))
+    minutes = minutes_of(month.table, where)
+    columns = json.dumps(schema_of(month.table))
+    file = file_id(con, written.path, written.bytes, written.file_hash, columns)
+    key = con.execute(
+        "INSERT INTO bar_month (pair, ym, known_from, file_id, rows, first_minute, last_minute, content_hash,"
+        " simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            pair, month.ym, known, file, len(minutes), int(minutes[0]), int(minutes[-1]),
+            content_hash(month.table), int(simulated),
+        ),
+    ).lastrowid  # fmt: skip
+    con.executemany("INSERT INTO bar_day VALUES (?, ?, ?, ?)", [(key, *day) for day in month.days])
+    con.execute(
+        "INSERT INTO bar_month_source SELECT ?, source_id FROM bar_month_source WHERE bar_month_id = ?",
+        (key, month.current),
+    )
+    con.execute("INSERT INTO bar_month_source VALUES (?, ?) ON CONFLICT DO NOTHING", (key, source))

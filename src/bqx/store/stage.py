@@ -1,0 +1,191 @@
+"""Check feature tables and write them as immutable files; nothing here touches the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+from numpy.typing import NDArray
+
+from bqx.base.errors import StoreError
+from bqx.market.calendar import datetime_of, month_of
+from bqx.store.content import content_hash
+from bqx.store.contract import Receipt, Schema
+from bqx.store.files import Codec, write_table
+from bqx.store.fingerprint import ts_fingerprint
+from bqx.store.partition import PartitionKey, check_dataset
+
+I8 = NDArray[np.int64]
+TS_TYPE = pl.Datetime("us", "UTC")
+_MINUTE_US = 60_000_000
+
+
+def minutes_of(table: pl.DataFrame, where: str) -> I8:
+    """Minutes of `ts_utc`; raises StoreError unless it comes first, on whole minutes, sorted and unique."""
+    if not table.columns or table.columns[0] != "ts_utc" or table["ts_utc"].dtype != TS_TYPE:
+        raise StoreError("the first column must be ts_utc, a Datetime in microseconds UTC", where=where)
+    if table["ts_utc"].null_count():
+        raise StoreError(f"{table['ts_utc'].null_count()} rows have no ts_utc", where=where)
+    stamps = table["ts_utc"].to_physical().rechunk().to_numpy()
+    minutes = stamps // _MINUTE_US
+    off = np.flatnonzero(stamps % _MINUTE_US)
+    if len(off):
+        raise StoreError(f"{len(off)} rows are not on a whole minute, first row {off[0]}", where=where)
+    wrong = np.flatnonzero(np.diff(minutes) <= 0)
+    if len(wrong):
+        raise StoreError(
+            f"ts_utc must rise: {len(wrong)} rows do not come after the one before, first row {wrong[0] + 1}",
+            where=where,
+            fix="sort the rows and remove duplicate minutes",
+        )
+    return np.asarray(minutes, dtype=np.int64)
+
+
+def check_finite(table: pl.DataFrame, where: str) -> None:
+    """Raise StoreError naming the column when a float is NaN or infinite."""
+    finite = table.select(cs.float().is_finite().all())
+    for name in finite.columns:
+        if finite[name][0] is False:
+            column = table[name]
+            nan = column.is_nan().sum()
+            inf = column.is_infinite().sum()
+            row = (~column.is_finite()).fill_null(False).arg_max()
+            raise StoreError(
+                f"column {name} has {nan} NaN and {inf} infinite values, first in row {row}",
+                where=where,
+                fix="an undefined value is NULL; an infinite one is a bug in the formula",
+            )
+
+
+def stage_month(
+    root: Path,
+    codec: Codec,
+    key: PartitionKey,
+    table: pl.DataFrame,
+    *,
+    input_hash: str,
+    code_version: str,
+    complete_through: int,
+    simulated: bool,
+) -> Receipt:
+    """One partition's rows to one file."""
+    where = key.checked().name
+    complete_through = min(complete_through, key.span[1] - 1)
+    minutes = _checked(table, key, complete_through)
+    written = write_table(root, f"lake/{key.dataset}/{key.ym}", key.pair, table, codec)
+    return Receipt(
+        key=key,
+        path=written.path,
+        kind="month",
+        row_start=0,
+        rows=len(minutes),
+        first_minute=int(minutes[0]),
+        last_minute=int(minutes[-1]),
+        complete_through=complete_through,
+        file_hash=written.file_hash,
+        content_hash=content_hash(table),
+        ts_hash=ts_fingerprint(minutes),
+        input_hash=_text(input_hash, "input_hash", where),
+        code_version=_text(code_version, "code_version", where),
+        schema=schema_of(table),
+        null_counts=_null_counts(table),
+        bytes=written.bytes,
+        simulated=simulated,
+    )
+
+
+def stage_tail(
+    root: Path,
+    codec: Codec,
+    dataset: str,
+    tables: Mapping[str, pl.DataFrame],
+    *,
+    input_hash: str,
+    code_version: str,
+    complete_through: int,
+    simulated: bool,
+) -> list[Receipt]:
+    """New rows of several pairs to one file, rows by pair; one receipt a pair and month."""
+    check_dataset(dataset)
+    parts: list[tuple[PartitionKey, pl.DataFrame, I8, int, int]] = []
+    at = 0
+    for pair in sorted(tables):
+        minutes = minutes_of(tables[pair], f"{dataset} {pair}")
+        months = np.array([month_of(int(m)) for m in minutes])
+        edges = [0, *(np.flatnonzero(months[1:] != months[:-1]) + 1).tolist(), len(minutes)]
+        for start, stop in pairwise(edges):
+            if start == stop:
+                continue
+            key = PartitionKey(dataset, pair, str(months[start])).checked()
+            table = tables[pair].slice(start, stop - start)
+            through = min(complete_through, key.span[1] - 1)
+            _checked(table, key, through)
+            parts.append((key, table, minutes[start:stop], through, at))
+            at += stop - start
+    if not parts:
+        raise StoreError("a tail without rows is not written", where=dataset)
+    whole = pl.concat([table.select(pl.lit(key.pair).alias("pair"), pl.all()) for key, table, *_ in parts])
+    newest = max(key.ym for key, *_ in parts)
+    written = write_table(root, f"lake/{dataset}/{newest}", "tail", whole, codec)
+    return [
+        Receipt(
+            key=key,
+            path=written.path,
+            kind="tail",
+            row_start=start,
+            rows=len(minutes),
+            first_minute=int(minutes[0]),
+            last_minute=int(minutes[-1]),
+            complete_through=through,
+            file_hash=written.file_hash,
+            content_hash=content_hash(table),
+            ts_hash=ts_fingerprint(minutes),
+            input_hash=_text(input_hash, "input_hash", key.name),
+            code_version=_text(code_version, "code_version", key.name),
+            schema=schema_of(whole),
+            null_counts=_null_counts(table),
+            bytes=written.bytes,
+            simulated=simulated,
+        )
+        for key, table, minutes, through, start in parts
+    ]
+
+
+def schema_of(table: pl.DataFrame) -> Schema:
+    return tuple((name, str(dtype)) for name, dtype in table.schema.items())
+
+
+def _checked(table: pl.DataFrame, key: PartitionKey, complete_through: int) -> I8:
+    where = key.name
+    minutes = minutes_of(table, where)
+    if not len(minutes):
+        raise StoreError(
+            "a partition without rows is not written", where=where, fix="leave out months before the pair's first bar"
+        )
+    start, end = key.span
+    if minutes[0] < start or minutes[-1] >= end:
+        raise StoreError(
+            f"rows from {datetime_of(int(minutes[0]))} to {datetime_of(int(minutes[-1]))} leave the month", where=where
+        )
+    if complete_through < minutes[-1]:
+        raise StoreError(
+            f"complete_through {complete_through} is before the last row's minute {minutes[-1]}", where=where
+        )
+    check_finite(table, where)
+    return minutes
+
+
+def _null_counts(table: pl.DataFrame) -> dict[str, int]:
+    return {column.name: column.null_count() for column in table.get_columns()[1:]}
+
+
+def _text(value: str, name: str, where: str) -> str:
+    if not value:
+        raise StoreError(
+            f"{name} is empty", where=where, fix="staleness is computed from it, so every partition has one"
+        )
+    return value

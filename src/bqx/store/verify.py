@@ -1,0 +1,97 @@
+"""Compare files with what the manifest says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from bqx.base.errors import StoreError
+from bqx.store.content import content_hash
+from bqx.store.contract import Piece, Problem
+from bqx.store.files import file_hash
+from bqx.store.fingerprint import ts_fingerprint
+from bqx.store.listing import list_partitions
+from bqx.store.manifest import Manifest
+from bqx.store.stage import check_finite, minutes_of
+
+_REBUILD = "rebuild the partition: bqx build run"
+_REIMPORT = "import the bars of that month again"
+
+
+def verify(root: Path, manifest: Manifest, *, deep: bool = False) -> list[Problem]:
+    """Every file of every generation: there and of its size; `deep`: bytes, rows, order, fingerprints, contents."""
+    problems = _check_manifest(manifest)
+    seen: dict[str, str | None] = {}
+    for info in list_partitions(manifest, every_generation=True):
+        for piece in info.pieces:
+            if piece.path not in seen:
+                seen[piece.path] = _check_file(root / piece.path, piece.bytes, piece.file_hash, deep)
+            wrong = seen[piece.path] or (_check_piece(root, piece, info.key.pair) if deep else None)
+            if wrong:
+                problems.append(Problem(info.name, piece.path, wrong, _REBUILD))
+    problems += _check_bars(root, manifest, deep)
+    return problems
+
+
+def _check_manifest(manifest: Manifest) -> list[Problem]:
+    with manifest.connection() as con:
+        answer = [str(row[0]) for row in con.execute("PRAGMA quick_check(5)")]
+        broken = con.execute("PRAGMA foreign_key_check").fetchall()
+    answer = [line for line in answer if line != "ok"] + [f"row of {row[0]} refers to nothing" for row in broken[:5]]
+    fix = "restore manifest.sqlite from a copy"
+    return [Problem("", manifest.path.name, line, fix) for line in answer]
+
+
+def _check_file(path: Path, size: int, digest: str, deep: bool) -> str | None:
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError:
+        return "the file is missing"
+    if found != size:
+        return f"the file has {found} bytes instead of {size}"
+    if deep and file_hash(path) != digest:
+        return "the file's bytes have changed since it was written"
+    return None
+
+
+def _check_piece(root: Path, piece: Piece, pair: str) -> str | None:
+    table = pl.read_parquet(root / piece.path, glob=False, memory_map=False)
+    schema = tuple((name, str(dtype)) for name, dtype in table.schema.items())
+    if schema != piece.schema:
+        return f"the file has columns {schema} instead of {piece.schema}"
+    if piece.kind == "tail":
+        table = table.slice(piece.row_start, piece.rows)
+        if table["pair"].unique().to_list() != [pair]:
+            return f"its rows are not those of {pair}"
+        table = table.drop("pair")
+    if table.height != piece.rows:
+        return f"the file has {table.height} rows instead of {piece.rows}"
+    try:
+        minutes = minutes_of(table, piece.path)
+        check_finite(table, piece.path)
+    except StoreError as error:
+        return error.what
+    if ts_fingerprint(minutes) != piece.ts_hash:
+        return "its minutes are not those the manifest knows"
+    if content_hash(table) != piece.content_hash:
+        return "its contents are not those the manifest knows"
+    return None
+
+
+def _check_bars(root: Path, manifest: Manifest, deep: bool) -> list[Problem]:
+    with manifest.connection() as con:
+        rows = con.execute(
+            "SELECT m.pair, m.ym, m.rows, m.content_hash, f.path, f.bytes, f.file_hash "
+            "FROM bar_month m JOIN file f ON f.id = m.file_id ORDER BY m.pair, m.ym, m.known_from"
+        ).fetchall()
+    problems = []
+    for pair, ym, count, content, path, size, digest in rows:
+        wrong = _check_file(root / path, size, digest, deep)
+        if wrong is None and deep:
+            table = pl.read_parquet(root / path, glob=False, memory_map=False)
+            if table.height != count or content_hash(table) != content:
+                wrong = "its bars are not those the manifest knows"
+        if wrong:
+            problems.append(Problem(f"bars_{pair}_{ym}", path, wrong, _REIMPORT))
+    return problems
