@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bqx.market.bars import QUOTE_COLUMNS
+from bqx.market.bars import PRICE_COLUMNS, QUOTE_COLUMNS
 from bqx.market.calendar import Calendar, Grid
 
 F8 = NDArray[np.float64]
@@ -74,7 +74,8 @@ def bars_in_stream(panel: Panel, calendar: Calendar) -> NDArray[np.int64]:
     base = calendar.ordinal(int(panel.grid.minute[0])) if len(panel.grid) else 0
     position = base + np.arange(len(panel.grid))[:, None]
     first = np.array([calendar.ordinal(int(m)) if m != NEVER else NEVER // 2 for m in panel.first])
-    return np.maximum(position - first[None, :] + 1, 0)
+    stream: NDArray[np.int64] = np.maximum(position - first[None, :] + 1, 0)
+    return stream
 
 
 def make_panel(
@@ -92,7 +93,7 @@ def make_panel(
     whole history; without them the frames are taken to be the whole history.
     """
     n, p = len(grid), len(pairs)
-    names = ("open", "high", "low", "close", "volume") + (QUOTE_COLUMNS if quotes else ())
+    names = (*PRICE_COLUMNS, "volume", *(QUOTE_COLUMNS if quotes else ()))
     arrays = {name: np.full((n, p), np.nan) for name in names}
     quoted = np.zeros((n, p), dtype=bool)
     lo, hi = np.full(p, NEVER, dtype=np.int64), np.full(p, -1, dtype=np.int64)
@@ -115,8 +116,8 @@ def make_panel(
     fill_run = _fill_runs(quoted, grid.seg_age)
     _carry(arrays, quoted, fill_run, grid.seg_age)
     quote_arrays = {k: arrays[k] for k in QUOTE_COLUMNS} if quotes else {}
-    prices = (arrays[k] for k in ("open", "high", "low", "close", "volume"))
-    return Panel(grid, pairs, *prices, fill_run, lo, hi, quote_arrays)
+    prices = {name: arrays[name] for name in (*PRICE_COLUMNS, "volume")}
+    return Panel(grid=grid, pairs=pairs, **prices, fill_run=fill_run, first=lo, last=hi, quotes=quote_arrays)
 
 
 def _fill_runs(quoted: NDArray[np.bool_], seg_age: I4) -> I4:
@@ -134,7 +135,7 @@ def _carry(arrays: dict[str, F8], quoted: NDArray[np.bool_], fill_run: I4, seg_a
     carried = (fill_run > 0) & (fill_run <= MAX_CARRY) & (fill_run <= seg_age[:, None]) & (source >= 0)
     at, pair = np.nonzero(carried)
     close = arrays["close"][source[at, pair], pair]
-    for name in ("open", "high", "low", "close"):
+    for name in PRICE_COLUMNS:
         arrays[name][at, pair] = close
     has_volume = ~np.isnan(arrays["volume"][source[at, pair], pair])
     arrays["volume"][at[has_volume], pair[has_volume]] = 0.0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.base.errors import FeatureError
 from bqx.features.declare import Column, Dataset
 from bqx.features.kernels.lags import lag_inside
 from bqx.features.streams import PRICE, WINDOWS, Streams, momentum_scale, momentum_support
@@ -75,51 +76,54 @@ def _window_columns(prefix: str, w: int, alias: str | None) -> list[Column]:
     return out
 
 
+def _parse(column: str) -> tuple[int, str]:
+    """Look-back and quantity of a column name; `rate_index` has no look-back."""
+    if column.startswith("M_"):
+        return int(column[2:]), "M"
+    prefix, _, what = column.rpartition("_bqx_")
+    return (AGG if prefix == "agg" else int(prefix[1:]) if prefix else 0), what or column
+
+
 def _compute(streams: Streams, names: Sequence[str]) -> Mapping[str, F8]:
-    wanted, out = set(names), {}
-    close = streams.panel.close
     scale = 100.0 / streams.anchors.mids(streams.panel.pairs)
     known = streams.panel.grid.minute[:, None] >= streams.anchors.minutes(streams.panel.pairs)[None, :]
-
-    def put(name: str, make: Callable[[], F8], level: bool = False) -> None:
-        if name in wanted:
-            value = make()
-            out[name] = np.where(known, value * scale, np.nan) if level else value
-
-    put("rate_index", lambda: close, level=True)
-    for prefix, w in [(f"w{w}_bqx", w) for w in WINDOWS] + [("agg_bqx", AGG)]:
-        put(f"{prefix}_return", lambda w=w: streams.raw_bqx(w))
-        put(
-            f"{prefix}_max_index",
-            lambda w=w: _emitted(streams, w, streams.previous_extremes(w)[0]),
-            level=True,
-        )
-        put(
-            f"{prefix}_min_index",
-            lambda w=w: _emitted(streams, w, streams.previous_extremes(w)[1]),
-            level=True,
-        )
-        put(f"{prefix}_avg_index", lambda w=w: _emitted(streams, w, _mean(streams, w)), level=True)
-        put(
-            f"{prefix}_stdev_index",
-            lambda w=w: _emitted(streams, w, streams.previous_closes(w)[2]),
-            level=True,
-        )
-        put(f"{prefix}_endpoint", lambda w=w: -lag_inside(close, streams.panel.grid.seg_age, w) / close)
-    high, low = streams.previous_extremes(AGG) if "agg_bqx_range" in wanted else (close, close)
-    put("agg_bqx_range", lambda: (high - low) / close)
-    put("agg_bqx_volatility", lambda: streams.previous_closes(AGG)[2] / close)
-    for w in WINDOWS:
-        put(f"M_{w}", lambda w=w: streams.oriented(w))
+    out: dict[str, F8] = {}
+    for name in names:
+        value = _quantity(streams, *_parse(name))
+        out[name] = np.where(known, value * scale, np.nan) if name.endswith("_index") else value
     return out
 
 
-def _mean(streams: Streams, w: int) -> F8:
-    shift, excess, _ = streams.previous_closes(w)
-    return shift + excess
+def _quantity(streams: Streams, w: int, what: str) -> F8:
+    """A column before the index scale."""
+    close = streams.panel.close
+    match what:
+        case "rate_index":
+            return close
+        case "return":
+            return streams.raw_bqx(w)
+        case "M":
+            return streams.oriented(w)
+        case "endpoint":
+            return -lag_inside(close, streams.panel.grid.seg_age, w) / close
+        case "max_index":
+            return _emitted(streams, streams.previous_extremes(w)[0])
+        case "min_index":
+            return _emitted(streams, streams.previous_extremes(w)[1])
+        case "avg_index":
+            shift, excess, _ = streams.previous_closes(w)
+            return _emitted(streams, shift + excess)
+        case "stdev_index":
+            return _emitted(streams, streams.previous_closes(w)[2])
+        case "range":
+            high, low = streams.previous_extremes(w)
+            return (high - low) / close
+        case "volatility":
+            return streams.previous_closes(w)[2] / close
+    raise FeatureError(f"base_bqx has no formula for {what}")
 
 
-def _emitted(streams: Streams, w: int, value: F8) -> F8:
+def _emitted(streams: Streams, value: F8) -> F8:
     """NULL without a price now, as for every column of this family."""
     return np.where(np.isnan(streams.panel.close), np.nan, value)
 
@@ -130,8 +134,7 @@ def _reference(streams: Streams, column: str, row: int, pair: int) -> float:
     now = float(close[row, pair])
     if column == "rate_index":
         return 100.0 * now / float(streams.anchors.mids(streams.panel.pairs)[pair])
-    prefix, _, what = column.rpartition("_bqx_")
-    w = int(column[2:]) if column.startswith("M_") else AGG if prefix == "agg" else int(prefix[1:])
+    w, what = _parse(column)
     past = [float(v) for v in close[row - w : row, pair] if not math.isnan(v)]
     mean = math.fsum(past) / len(past)
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in past) / (len(past) - 1))

@@ -111,14 +111,13 @@ def _change_reference(domain: Domain, streams: Streams, h: int, row: int, pair: 
     close, segment = streams.panel.close[:, pair], streams.segment
     parts = []
     for s in range(int(segment[row - h]), int(segment[row]) + 1):
-        rows = [k for k in np.flatnonzero(segment == s) if row - h <= k <= row and not math.isnan(close[k])]
-        if not rows:
+        begin, end = np.searchsorted(segment, [s, s + 1])
+        priced = [float(v) for v in close[max(begin, row - h) : min(end, row + 1)] if not math.isnan(v)]
+        if not priced:
             return math.nan
-        inside = np.flatnonzero(segment == s)
-        opens = streams.panel.open[inside, pair]
-        first = opens[~np.isnan(opens)][0]
-        start = close[row - h] if s == segment[row - h] else first
-        parts.append(1e4 * math.log(close[rows[-1]] / start))
+        opens = streams.panel.open[begin:end, pair]
+        start = float(close[row - h]) if s == segment[row - h] else float(opens[~np.isnan(opens)][0])
+        parts.append(1e4 * math.log(priced[-1] / start))
     return math.fsum(parts)
 
 
@@ -131,14 +130,14 @@ def _momentum_reference(streams: Streams, row: int, pair: int) -> float:
 
 
 def _sigma_reference(streams: Streams, row: int, pair: int) -> float:
-    """EWMA written out as a loop over the trajectory of the segment."""
+    """EWMA with its weights written out: the seed's share and those of the changes after it."""
     start = row - int(streams.panel.grid.seg_age[row])
-    changes = [float(v) for v in streams.rate_change[max(0, start - SIGMA_BURN) : row, pair] if not math.isnan(v)]
-    mean = math.fsum(v * v for v in changes[:HALF_LIFE]) / HALF_LIFE
-    decay = 2.0 ** (-1.0 / HALF_LIFE)
-    for v in changes[HALF_LIFE:]:
-        mean = decay * mean + (1.0 - decay) * v * v
-    return math.sqrt(mean)
+    changes = streams.rate_change[max(0, start - SIGMA_BURN) : row, pair]
+    squares = changes[~np.isnan(changes)] ** 2
+    seed, later = float(np.mean(squares[:HALF_LIFE])), squares[HALF_LIFE:]
+    decay = 0.5 ** (1.0 / HALF_LIFE)
+    weights = (1.0 - decay) * decay ** np.arange(len(later))[::-1]
+    return math.sqrt(decay ** len(later) * seed + float(np.dot(weights, later)))
 
 
 def _make_reference(domain: Domain, standard: bool) -> Reference:

@@ -47,8 +47,9 @@ def session_minutes(day: int) -> tuple[tuple[int, int], ...]:
 def _by_day(grid: Grid, of_day: Callable[[int], Sequence[int]]) -> NDArray[np.int64]:
     """`of_day(day)` spread over the minutes of each day. Shape (n, k)."""
     days, row = np.unique(grid.day, return_inverse=True)
-    table = np.array([of_day(int(d)) for d in days], dtype=np.int64).reshape(len(days), -1)
-    return table[row]
+    table: I8 = np.array([of_day(int(d)) for d in days], dtype=np.int64).reshape(len(days), -1)
+    spread: I8 = table[row]
+    return spread
 
 
 def _open_sessions(grid: Grid) -> NDArray[np.bool_]:
@@ -63,7 +64,8 @@ def _since_open(grid: Grid) -> I8:
     edges = _by_day(grid, lambda d: [edge[0] for edge in session_minutes(d)])
     minute = grid.minute_of_day[:, None].astype(np.int64)
     since = np.where(minute >= edges, minute - edges, DAY + minute - edges[:, 2:3])
-    return since.min(axis=1)
+    latest: I8 = since.min(axis=1)
+    return latest
 
 
 def _session_code(grid: Grid) -> I8:
@@ -87,7 +89,7 @@ def _weekday(grid: Grid) -> I8:
 def _approach(streams: Streams) -> NDArray[np.bool_]:
     grid, calendar = streams.panel.grid, streams.calendar
     last_day = _by_day(grid, lambda d: [int(calendar.closes_week(d))])[:, 0]
-    return (last_day == 1) & (grid.minute_of_day >= DAY - APPROACH)
+    return np.asarray((last_day == 1) & (grid.minute_of_day >= DAY - APPROACH))
 
 
 _FORMULAS: dict[str, Callable[[Streams], NDArray[np.generic]]] = {
@@ -169,13 +171,14 @@ def _columns() -> tuple[Column, ...]:
     return (
         column("hour_sin", "–", "sin(2 pi m / 1440), m = minutes since 17:00 New York", -1, 1, "f4", origin),
         column("hour_cos", "–", "cos(2 pi m / 1440)", -1, 1, "f4", origin),
-        column("day_of_week_sin", "–", "sin(2 pi d / 5), d = 0..4 trade day, Sunday evening = Monday", -1, 1, "f4", origin),
+        column("day_of_week_sin", "–", "sin(2 pi d / 5), d = 0..4, Sunday evening = Monday", -1, 1, "f4", origin),
         column("day_of_week_cos", "–", "cos(2 pi d / 5)", -1, 1, "f4", origin),
         column("session_overlap", "0–3", "number of the three sessions open", 0, 3, zero="a count"),
-        column("is_weekend_approach", "flag", "1 in the last 240 open minutes before the weekly close", 0, 1, zero="a flag"),
+        column("is_weekend_approach", "flag", "1 in the last 240 open minutes of the week", 0, 1, zero="a flag"),
         column("minutes_since_market_open", "min", "open minutes since the latest session open among the three", 0, DAY,
                "f4", "the opening minute itself"),
-        column("trading_session", "code", "0 none, 1 Tokyo, 2 London, 3 New York, 4 London and New York", 0, 4, zero="a code"),
+        column("trading_session", "code", "0 none, 1 Tokyo, 2 London, 3 New York, 4 both of them", 0, 4,
+               zero="a code"),
         column("minutes_to_week_close", "min", "minutes to Friday 17:00 New York", 1, WEEK, "f4"),
         column("is_rollover_window", "flag", "1 in 16:55-17:10 New York", 0, 1, zero="a flag"),
     )  # fmt: skip

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 import numba
-from numba import config as numba_config
+from numba import config
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 def _sources_hash() -> str:
@@ -26,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def _usable_cache() -> bool:
-    if numba_config.CACHE_DIR:
+    if os.environ.get("NUMBA_CACHE_DIR"):
         return True
     folder = cache_folder()
     try:
@@ -35,16 +38,16 @@ def _usable_cache() -> bool:
         return False  # a read-only machine compiles in memory
     if not os.access(folder, os.W_OK):
         return False
-    numba_config.CACHE_DIR = str(folder)
+    setattr(config, "CACHE_DIR", str(folder))  # noqa: B010 - numba's config makes its attributes at run time
     return True
 
 
 _CACHE = _usable_cache()
 
 
-def kernel(function: Any) -> Any:
+def kernel(function: F) -> F:
     """Compile `function`: no fastmath (bits would depend on the CPU), no `parallel`, the GIL released.
 
     ``error_model="numpy"`` makes division IEEE; Python's check for zero would block vectorisation.
     """
-    return numba.njit(nogil=True, cache=_CACHE, fastmath=False, error_model="numpy")(function)
+    return cast("F", numba.njit(nogil=True, cache=_CACHE, fastmath=False, error_model="numpy")(function))

@@ -6,7 +6,8 @@ errors below 1 ulp on the ranges used.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from llvmlite import ir
 from numba.core import types
@@ -44,7 +45,7 @@ _C = (
 
 
 @intrinsic
-def _to_bits(typingctx: Any, x: Any) -> Any:
+def _bits_of(typingctx: Any, x: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.IntType(64))
 
@@ -52,11 +53,16 @@ def _to_bits(typingctx: Any, x: Any) -> Any:
 
 
 @intrinsic
-def _from_bits(typingctx: Any, x: Any) -> Any:
+def _float_of(typingctx: Any, x: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.DoubleType())
 
     return types.float64(types.int64), codegen
+
+
+# numba passes the typing context itself; callers see the value only
+_to_bits = cast("Callable[[float], int]", _bits_of)
+_from_bits = cast("Callable[[int], float]", _float_of)
 
 
 @kernel

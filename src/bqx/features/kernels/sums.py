@@ -83,7 +83,8 @@ def sums_step(x: F8, r: int, window: int, floor: int, restart: bool, state: F8) 
 @kernel
 def first_moment(state: F8, j: int) -> float:
     """Mean of the window less the shift."""
-    return (state[S1, j] + state[E1, j]) / state[COUNT, j]
+    mean: float = (state[S1, j] + state[E1, j]) / state[COUNT, j]
+    return mean
 
 
 @kernel
@@ -93,7 +94,7 @@ def sample_variance(state: F8, j: int) -> float:
     if n < 2.0:
         return np.nan
     s = state[S1, j] + state[E1, j]
-    v = (state[S2, j] + state[E2, j] - s * s / n) / (n - 1.0)
+    v: float = (state[S2, j] + state[E2, j] - s * s / n) / (n - 1.0)
     return v if v > 0.0 else 0.0
 
 

@@ -1,0 +1,45 @@
+"""P2: where a build begins and which pairs it holds do not matter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bqx.features.checks.result import CheckResult, merge, same_bits
+from bqx.features.checks.world import World
+from bqx.features.declare import Dataset
+from bqx.market.calendar import month_span, months_between
+
+NAME = "P2 anchored"
+
+
+def check_partition(home: Dataset, world: World, *, starts: int = 3, seed: int = 0) -> list[CheckResult]:
+    """Each month alone, spans from random minutes, and one pair alone must equal the slice of the whole to the bit."""
+    rng = np.random.default_rng(seed)
+    calendar = world.calendar
+    first, last = world.span
+    whole = world.values(home, first, last)
+    base = calendar.ordinal(first)
+    found: dict[str, list[CheckResult]] = {c.name: [] for c in home.columns}
+
+    def compare(part: World, start: int, end: int, lanes: slice) -> None:
+        values = part.values(home, start, end)
+        row = calendar.ordinal(start) - base
+        for name, value in values.items():
+            expected = whole[name][row : row + len(value), lanes]
+            differs = ~same_bits(value, expected)
+            place = part.place(start, differs)
+            compared = int((~np.isnan(expected)).sum())
+            found[name].append(CheckResult(NAME, home.name, name, compared, int(differs.sum()), np.inf, place))
+
+    for ym in months_between(first, last):
+        low, high = month_span(ym)
+        compare(world, max(low, first), min(high, last), slice(None))
+    for _ in range(starts):
+        at = base + int((calendar.ordinal(last) - base) * rng.random() * 0.9)
+        start = calendar.at_ordinal(at)
+        compare(world, start, min(calendar.at_ordinal(at + 2000), last), slice(None))
+    alone = int(rng.integers(len(world.pairs)))
+    low = calendar.at_ordinal(base + (calendar.ordinal(last) - base) // 2)
+    narrow = world.only(world.pairs[alone : alone + 1])
+    compare(narrow, max(low, narrow.span[0]), min(last, narrow.span[1]), slice(alone, alone + 1))
+    return [merge(parts) for parts in found.values()]

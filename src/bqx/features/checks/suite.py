@@ -1,0 +1,34 @@
+"""All checks, by name, over any datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from bqx.features.checks.bounds import check_bounds, check_zeros
+from bqx.features.checks.causal import check_causal
+from bqx.features.checks.nulls import check_nulls
+from bqx.features.checks.partition import check_partition
+from bqx.features.checks.reference import check_reference
+from bqx.features.checks.result import CheckResult
+from bqx.features.checks.scale import check_baseline, check_scale
+from bqx.features.checks.world import World
+from bqx.features.declare import Dataset
+
+CHECKS: dict[str, Callable[[Dataset, World], list[CheckResult]]] = {
+    "causal": check_causal,
+    "partition": check_partition,
+    "nulls": check_nulls,
+    "scale": check_scale,
+    "baseline": check_baseline,
+    "bounds": check_bounds,
+    "zeros": check_zeros,
+    "reference": check_reference,
+}
+
+
+def run(homes: Iterable[Dataset], world: World, names: Iterable[str] = tuple(CHECKS)) -> Iterator[CheckResult]:
+    """Results column by column, as they come."""
+    chosen = list(names)
+    for home in homes:
+        for name in chosen:
+            yield from CHECKS[name](home, world)

@@ -1,0 +1,81 @@
+"""Bars a check can bend: frames, and values computed from them the way a build does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from bqx.features.anchors import Anchors, find_baseline, segment_edges
+from bqx.features.catalogue import earliest
+from bqx.features.compute import evaluate
+from bqx.features.declare import Dataset
+from bqx.features.streams import Streams
+from bqx.features.support import View
+from bqx.market.calendar import Calendar, datetime_of
+from bqx.market.panel import Panel, make_panel
+
+F8 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class World:
+    """Bars of some pairs (BARS_SCHEMA, sorted, unique, open minutes) and T0."""
+
+    frames: Mapping[str, pl.DataFrame]
+    calendar: Calendar
+    t0: int
+    pairs: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", self.pairs or tuple(self.frames))
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First minute with a bar and the minute after the last, over all pairs."""
+        stamps = [f["ts_utc"].to_physical() // 60_000_000 for f in self.frames.values() if len(f)]
+        return min(int(s[0]) for s in stamps), max(int(s[-1]) for s in stamps) + 1
+
+    def only(self, pairs: Sequence[str]) -> World:
+        return replace(self, frames={p: self.frames[p] for p in pairs}, pairs=tuple(pairs))
+
+    def anchors(self) -> Anchors:
+        found = {p: find_baseline(f, self.t0) for p, f in self.frames.items()}
+        baseline = {p: (1, *b) for p, b in found.items() if b is not None}
+        return Anchors(self.t0, baseline, {p: segment_edges(f, self.calendar) for p, f in self.frames.items()})
+
+    def panel(self, start: int, end: int) -> Panel:
+        """Bars of [start, end) on the grid, told of the whole history's first and last bar."""
+        limits = {p: f["ts_utc"].to_physical() // 60_000_000 for p, f in self.frames.items() if len(f)}
+        first = {p: int(s[0]) for p, s in limits.items()}
+        last = {p: int(s[-1]) for p, s in limits.items()}
+        low, high = datetime_of(start), datetime_of(end)
+        part = {p: f.filter((pl.col("ts_utc") >= low) & (pl.col("ts_utc") < high)) for p, f in self.frames.items()}
+        return make_panel(part, self.pairs, self.calendar.grid(start, end), first=first, last=last, quotes=True)
+
+    def streams(self, home: Dataset, start: int, end: int) -> tuple[Streams, int]:
+        """Streams loaded as a unit of [start, end) loads them, and the row of the first wanted minute."""
+        begin = max(earliest(home, start, self.calendar), self.calendar.segment_start(self.span[0]))
+        panel = self.panel(min(begin, start), end)
+        return Streams(panel, self.calendar, self.anchors()), panel.grid.index(start)
+
+    def values(self, home: Dataset, start: int, end: int, columns: Sequence[str] | None = None) -> dict[str, F8]:
+        """Columns of a dataset over the open minutes of [start, end); arrays (minutes, pairs)."""
+        streams, row = self.streams(home, start, end)
+        return evaluate(home, streams, columns, start_row=row)
+
+    def view(self, start: int, end: int) -> View:
+        """Counts for the declared NULL pattern, from all history."""
+        panel = self.panel(self.calendar.segment_start(self.span[0]), end)
+        return View(panel, self.calendar, self.anchors().minutes(self.pairs))
+
+    def place(self, start: int, where: NDArray[np.bool_]) -> str:
+        """The first true entry of a (minutes, pairs) mask whose first row is the first open minute from `start`."""
+        if not where.any():
+            return ""
+        row, pair = np.argwhere(where)[0]
+        minute = self.calendar.at_ordinal(self.calendar.ordinal(start) + int(row))
+        return f"{self.pairs[pair]} {datetime_of(minute):%Y-%m-%dT%H:%MZ}"
