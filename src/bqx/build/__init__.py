@@ -1,0 +1,1 @@
+"""What is missing or stale, what it will cost, and the engines that build it."""

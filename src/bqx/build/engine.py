@@ -1,0 +1,188 @@
+"""The engine on this machine: threads compute and stage, the calling thread alone commits."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bqx.base.runlog import current_run, event
+from bqx.build.disk import check_disk
+from bqx.build.inputs import Inputs
+from bqx.build.lease import Lease
+from bqx.build.ledger import Ledger, Rate, now_text
+from bqx.build.planner import Plan
+from bqx.build.progress import Progress, Silent
+from bqx.build.tasks import Task, make_tasks
+from bqx.build.worker import Outcome, run_task
+
+if TYPE_CHECKING:
+    from bqx.build.project import Project
+
+FLOOR_VALUES = 1_000_000
+"""Fewer values than this say nothing of a dataset's speed; compilation would dominate."""
+
+
+@dataclass
+class BuildReport:
+    """What a run did. seconds : wall clock; core_seconds : summed over units; failures : dataset, month, reason."""
+
+    run_id: str
+    fresh: int = 0
+    built: int = 0
+    partitions: int = 0
+    values: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    core_seconds: float = 0.0
+    threads: int = 1
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        rate = self.values / self.seconds if self.seconds > 0 else 0.0
+        rounded = {"seconds": round(self.seconds, 3), "core_seconds": round(self.core_seconds, 3)}
+        return {**self.__dict__, **rounded, "values_per_second": round(rate)}
+
+
+def cores(wanted: int) -> int:
+    """Threads to use; 0 asks for one a core."""
+    if wanted:
+        return wanted
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_plan(
+    project: Project,
+    inputs: Inputs,
+    plan: Plan,
+    *,
+    threads: int = 0,
+    retries: int | None = None,
+    lease: Lease,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Build the plan's units under a held lease; failed ones are reported, not raised.
+
+    Each unit's partitions become visible in one transaction. After an interrupt or a kill the store holds what was
+    committed, and running again goes on from there. Raises DiskError before anything is written, or when the disk
+    fills up.
+    """
+    workers = cores(threads)
+    check_disk(project.root, plan.bytes)
+    run_id = current_run().run_id
+    report = BuildReport(run_id, fresh=plan.fresh, threads=workers)
+    memory = int(project.config.build.memory_gb * 1e9)
+    tasks = make_tasks(plan.units, inputs, memory // workers, workers)
+    tries = project.config.build.retries if retries is None else retries
+    book = _Book(project, Ledger(project.manifest), lease, report, now_text())
+    began = time.perf_counter()
+    status = "interrupted"
+    book.note("running", plan)
+    try:
+        with progress or Silent() as shown:
+            for outcome in _outcomes(project, inputs, tasks, workers, memory, tries):
+                book.take(outcome)
+                shown.advance(outcome)
+        status = "failed" if report.failures else "done"
+    finally:
+        report.seconds = time.perf_counter() - began
+        book.close(status, plan)
+    return report
+
+
+def _outcomes(
+    project: Project, inputs: Inputs, tasks: list[Task], workers: int, memory: int, retries: int
+) -> Iterator[Outcome]:
+    """Outcomes as they come; tasks wait while those that run would exceed `memory` with them."""
+    done: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+    stop = threading.Event()
+    waiting = list(tasks)
+    running: dict[Future[None], Task] = {}
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="bqx-build")
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                used = sum(task.bytes for task in running.values())
+                at = next((i for i, t in enumerate(waiting) if not running or used + t.bytes <= memory), None)
+                if at is None:
+                    break
+                task = waiting.pop(at)
+                future = pool.submit(run_task, project, inputs, task, done.put, retries=retries, stop=stop)
+                running[future] = task
+                future.add_done_callback(lambda _: done.put(None))
+            outcome = done.get()
+            if outcome is not None:
+                yield outcome
+                continue
+            for future in [f for f in running if f.done()]:
+                del running[future]
+                future.result()
+        while not done.empty():
+            if (outcome := done.get()) is not None:
+                yield outcome
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class _Book:
+    """Commits outcomes and keeps the accounts; used by the coordinating thread only."""
+
+    project: Project
+    ledger: Ledger
+    lease: Lease
+    report: BuildReport
+    started: str
+    spent: dict[str, list[float]] = field(default_factory=dict)
+
+    def take(self, outcome: Outcome) -> None:
+        unit, report = outcome.unit, self.report
+        report.core_seconds += outcome.seconds
+        if outcome.reason is not None:
+            self.ledger.put_unit(
+                unit.dataset, unit.ym, "failed", report.run_id, reason=outcome.reason, attempts=outcome.attempts
+            )
+            report.failures.append(
+                {"dataset": unit.dataset, "month": unit.ym, "attempts": outcome.attempts, "reason": outcome.reason}
+            )
+            return
+        self.lease.check()
+        self.project.store.commit(outcome.receipts)
+        size = sum(r.bytes for r in outcome.receipts)
+        self.ledger.put_unit(
+            unit.dataset,
+            unit.ym,
+            "built",
+            report.run_id,
+            attempts=outcome.attempts,
+            seconds=outcome.seconds,
+            rows=unit.rows,
+        )
+        report.built += 1
+        report.partitions += len(outcome.receipts)
+        report.values += unit.values
+        report.bytes += size
+        total = self.spent.setdefault(unit.dataset, [0.0, 0.0, 0.0])
+        for k, x in enumerate((outcome.seconds, size, unit.values)):
+            total[k] += x
+
+    def note(self, status: str, plan: Plan) -> None:
+        planned = {"planned_units": len(plan.units), "planned_values": plan.values}
+        self.ledger.put_run({**self.report.as_dict(), "status": status, "started": self.started, **planned})
+
+    def close(self, status: str, plan: Plan) -> None:
+        rates = {
+            name: Rate(seconds * 1e9 / values, size / values)
+            for name, (seconds, size, values) in self.spent.items()
+            if values >= FLOOR_VALUES
+        }
+        if rates:
+            self.ledger.put_rates(rates)
+        self.note(status, plan)
+        event("build.end", status=status, **self.report.as_dict())

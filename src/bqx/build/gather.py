@@ -1,0 +1,98 @@
+"""Take the snapshot of everything that partitions depend on: calendar, bars, baselines, gaps, code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from bqx.base.errors import UsageError
+from bqx.build.baseline import fixed_t0, resolve
+from bqx.build.inputs import Inputs, Recipe
+from bqx.features.anchors import BASELINE_WINDOW, Anchors, Edge, find_baseline, segment_edges
+from bqx.features.catalogue import earliest
+from bqx.features.declare import Dataset
+from bqx.market.calendar import Calendar
+from bqx.store.registry import Baseline
+
+if TYPE_CHECKING:
+    from bqx.build.project import Project
+
+ITEMSIZE = {"f4": 4, "f8": 8, "i2": 2, "i4": 4}
+
+
+def gather(project: Project, columns: Mapping[str, Sequence[str]] | None = None) -> tuple[Inputs, list[Baseline]]:
+    """Inputs as known now (or at the project's as_of), and the baseline rows the registry lacks.
+
+    columns : dataset -> the only columns wanted of it.
+    """
+    calendar, bars = project.calendar, project.bars
+    as_of = project.snapshot()
+    spans = {p: s for p, s in bars.spans(as_of=as_of).items() if p in project.pairs}
+    recorded = project.baselines()
+    configured = project.config.project.t0_minute
+    t0 = fixed_t0(configured, calendar, spans, recorded)
+    found = {pair: _first_bar(project, pair, t0, as_of) for pair in spans} if t0 is not None else {}
+    t0, chosen, fresh = resolve(configured, calendar, spans, recorded, found)
+    edges = {p: _edges(project, p, spans[p][1], row.baseline_ts, as_of) for p, row in chosen.items()}
+    lo = min((s[0] for s in spans.values()), default=0)
+    hi = max((s[1] for s in spans.values()), default=0)
+    inputs = Inputs(
+        calendar=calendar,
+        pairs=project.pairs,
+        recipes={name: recipe(d, (columns or {}).get(name)) for name, d in project.catalogue.items()},
+        spans=spans,
+        days=bars.day_hashes(list(spans), lo, hi + 1, as_of=as_of) if spans else {},
+        t0=t0,
+        baselines=chosen,
+        edges=edges,
+        as_of=as_of,
+    )
+    return inputs, fresh
+
+
+def recipe(home: Dataset, columns: Sequence[str] | None = None) -> Recipe:
+    """The planner's view of a dataset, in registry order; raises UsageError for an unknown column."""
+    wanted = [c.name for c in home.columns] if columns is None else list(columns)
+    if unknown := [name for name in wanted if name not in home.by_name]:
+        raise UsageError(f"{home.name} has no column {unknown[0]!r}", fix=f"it has {', '.join(home.by_name)}")
+    items = [c for c in home.columns if c.name in set(wanted)]
+    return Recipe(
+        name=home.name,
+        code=f"{home.version}:{home.code_hash}",
+        uses=home.uses,
+        reads_bars=bool(home.uses) or any(c.warmup > 0 for c in items),
+        warmup=max((c.warmup for c in items), default=0),
+        columns={c.name: ITEMSIZE[c.dtype] for c in items},
+        earliest=partial(_earliest, home, tuple(c.name for c in items)),
+    )
+
+
+def anchors(inputs: Inputs) -> Anchors:
+    """T0, baselines and gaps in the form the features take."""
+    baseline = {p: (row.epoch, row.baseline_ts, row.baseline_mid) for p, row in inputs.baselines.items()}
+    return Anchors(inputs.t0, baseline, inputs.edges)
+
+
+def _earliest(home: Dataset, columns: tuple[str, ...], minute: int, calendar: Calendar) -> int:
+    return earliest(home, minute, calendar, columns)
+
+
+def _first_bar(project: Project, pair: str, t0: int, as_of: int | None) -> tuple[int, float] | None:
+    frame = project.bars.read([pair], t0, t0 + BASELINE_WINDOW + 1, as_of=as_of)[pair]
+    return find_baseline(_open_only(frame, project.calendar), t0)
+
+
+def _edges(project: Project, pair: str, last: int, since: int, as_of: int | None) -> tuple[Edge, ...]:
+    frame = project.bars.read([pair], since, last + 1, as_of=as_of)[pair]
+    return tuple(segment_edges(_open_only(frame, project.calendar), project.calendar))
+
+
+def _open_only(frame: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
+    """A holiday added after an import closes minutes that have bars."""
+    if frame.is_empty():
+        return frame
+    minute = frame["ts_utc"].to_physical().to_numpy() // 60_000_000
+    return frame.filter(pl.Series(calendar.is_open(minute)))

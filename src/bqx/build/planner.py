@@ -1,0 +1,139 @@
+"""The difference between what the store should hold and what it holds, as units of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bqx.base.errors import UsageError
+from bqx.build.inputs import Inputs, difference
+from bqx.build.ledger import Rate
+from bqx.build.units import Piece, State, Unit
+from bqx.market.calendar import month_of, months_between
+from bqx.store.partition import PartitionKey
+
+if TYPE_CHECKING:
+    from bqx.store.contract import PartitionInfo
+
+DEFAULT_NS = 40.0
+"""Core-nanoseconds a value assumed before this machine has been measured; includes reading, hashing and writing."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to build: pairs, datasets and months as asked for, None for all; columns by dataset."""
+
+    pairs: tuple[str, ...] | None = None
+    datasets: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] | None = None
+    first_month: str | None = None
+    last_month: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Units that need work, in the order of building, and the count of fresh partitions."""
+
+    units: tuple[Unit, ...]
+    fresh: int
+    threads: int
+    measured: bool
+
+    @property
+    def partitions(self) -> int:
+        return sum(len(unit.pieces) for unit in self.units)
+
+    @property
+    def values(self) -> int:
+        return sum(unit.values for unit in self.units)
+
+    @property
+    def bytes(self) -> int:
+        return sum(unit.bytes for unit in self.units)
+
+    @property
+    def seconds(self) -> float:
+        return sum(unit.core_seconds for unit in self.units) / max(self.threads, 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "units": [unit.as_dict() for unit in self.units],
+            "partitions": self.partitions,
+            "fresh": self.fresh,
+            "values": self.values,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 1),
+            "rates": "measured on this machine" if self.measured else f"assumed {DEFAULT_NS:.0f} ns a value",
+            "threads": self.threads,
+        }
+
+
+def make_plan(
+    inputs: Inputs,
+    held: Sequence[PartitionInfo],
+    choice: Choice,
+    *,
+    rates: Mapping[str, Rate] | None = None,
+    threads: int = 1,
+    force: bool = False,
+) -> Plan:
+    """Compare the hash of each wanted partition's inputs with the one it was built from. `force` builds all."""
+    rates = rates or {}
+    by_key = {info.key: info for info in held}
+    units, fresh = [], 0
+    for ym in wanted_months(inputs, choice):
+        for dataset in _wanted(choice.datasets, inputs.recipes, "dataset"):
+            recipe = inputs.recipes[dataset]
+            pieces = []
+            for pair in _wanted(choice.pairs, inputs.pairs, "pair"):
+                span = inputs.row_span(pair, ym)
+                if span is None:
+                    continue
+                digest = inputs.input_hash(dataset, pair, ym)
+                info = by_key.get(PartitionKey(dataset, pair, ym))
+                state, reason = _judge(info, digest, tuple(recipe.columns), force)
+                pieces.append(Piece(pair, *span, inputs.rows(*span), digest, state, reason))
+            todo = tuple(piece for piece in pieces if piece.state != "fresh")
+            fresh += len(pieces) - len(todo)
+            if todo:
+                rate = rates.get(dataset) or Rate(DEFAULT_NS, _default_bytes(recipe.columns))
+                columns = tuple(recipe.columns)
+                units.append(
+                    Unit(dataset, ym, columns, todo, len(pieces) - len(todo), rate.ns_per_value, rate.bytes_per_value)
+                )
+    return Plan(tuple(units), fresh, threads, all(unit.dataset in rates for unit in units))
+
+
+def wanted_months(inputs: Inputs, choice: Choice) -> list[str]:
+    """Months that hold bars, within those asked for."""
+    if not inputs.spans:
+        return []
+    first = min(span[0] for span in inputs.spans.values())
+    last = max(span[1] for span in inputs.spans.values())
+    lo, hi = choice.first_month or month_of(first), choice.last_month or month_of(last)
+    return [ym for ym in months_between(first, last + 1) if lo <= ym <= hi]
+
+
+def _judge(info: PartitionInfo | None, digest: str, columns: tuple[str, ...], force: bool) -> tuple[State, str]:
+    if info is None:
+        return "missing", "not built yet"
+    if info.input_hash != digest:
+        return "stale", difference(info.input_hash, digest)
+    if lacking := [name for name in columns if name not in set(info.columns)]:
+        return "stale", f"{len(lacking)} columns missing"
+    return ("stale", "forced") if force else ("fresh", "")
+
+
+def _wanted(asked: tuple[str, ...] | None, known: Mapping[str, Any] | Sequence[str], what: str) -> list[str]:
+    names = list(known)
+    if asked is None:
+        return names
+    if unknown := [name for name in asked if name not in names]:
+        raise UsageError(f"unknown {what} {unknown[0]!r}", fix=f"known: {', '.join(names)}")
+    return [name for name in names if name in asked]
+
+
+def _default_bytes(columns: Mapping[str, int]) -> float:
+    """Mean item size, plus the time stamp's share; what lz4 saves is not counted on."""
+    return (sum(columns.values()) + 8) / max(len(columns), 1)

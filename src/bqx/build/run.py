@@ -1,0 +1,79 @@
+"""`bqx build run` as a function: lease, inputs, baselines, plan, engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bqx.base.errors import BuildError, Unsupported
+from bqx.base.runlog import current_run
+from bqx.build.engine import BuildReport, cores, run_plan
+from bqx.build.gather import gather
+from bqx.build.inputs import Inputs
+from bqx.build.lease import Lease
+from bqx.build.ledger import Ledger
+from bqx.build.planner import Choice, Plan, make_plan
+from bqx.build.progress import Progress
+
+if TYPE_CHECKING:
+    from bqx.build.project import Project
+
+
+def plan(
+    project: Project, choice: Choice | None = None, *, threads: int = 0, force: bool = False
+) -> tuple[Plan, Inputs]:
+    """What a build would do; changes nothing."""
+    inputs, _ = gather(project, choice.columns if choice else None)
+    return _plan(project, inputs, choice or Choice(), threads, force), inputs
+
+
+def build(
+    project: Project,
+    choice: Choice | None = None,
+    *,
+    threads: int = 0,
+    retries: int | None = None,
+    force: bool = False,
+    progress: Callable[[Plan], Progress] | None = None,
+    check: bool = True,
+) -> BuildReport:
+    """Build what is missing or stale. Raises BuildError when units failed (`check`), LeaseError, DiskError.
+
+    Running it again goes on where it stopped; when everything is fresh it writes nothing.
+    """
+    if project.as_of is not None:
+        raise Unsupported("a project opened as of an earlier time cannot be built", fix="open it without as_of")
+    with Lease(project.manifest, current_run().run_id) as lease:
+        inputs, unregistered = gather(project, choice.columns if choice else None)
+        for row in unregistered:
+            project.bars.put_baseline(row.pair, row.epoch, row.t0, row.baseline_ts, row.baseline_mid, row.source_hash)
+        todo = _plan(project, inputs, choice or Choice(), threads, force)
+        report = run_plan(
+            project,
+            inputs,
+            todo,
+            threads=threads or project.config.build.threads,
+            retries=retries,
+            lease=lease,
+            progress=progress(todo) if progress else None,
+        )
+    if check and report.failures:
+        raise failed(report)
+    return report
+
+
+def failed(report: BuildReport) -> BuildError:
+    """The error that names the first failures of a run."""
+    shown = [f"{f['dataset']} {f['month']}: {f['reason']}" for f in report.failures[:3]]
+    more = f" and {len(report.failures) - 3} more" if len(report.failures) > 3 else ""
+    return BuildError(
+        f"{len(report.failures)} of {len(report.failures) + report.built} units failed; the rest was built",
+        where="; ".join(shown) + more,
+        fix="mend the cause and run it again: only what failed is built; `bqx build status` lists all failures",
+    )
+
+
+def _plan(project: Project, inputs: Inputs, choice: Choice, threads: int, force: bool) -> Plan:
+    workers = cores(threads or project.config.build.threads)
+    held = project.store.partitions(as_of=project.as_of)
+    return make_plan(inputs, held, choice, rates=Ledger(project.manifest).rates(), threads=workers, force=force)

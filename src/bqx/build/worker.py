@@ -1,0 +1,123 @@
+"""What a worker thread does with a task: load, compute, convert, stage. It never touches the manifest's names."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from bqx.base.errors import BqxError, DiskError
+from bqx.build.gather import anchors
+from bqx.build.inputs import Inputs
+from bqx.build.loader import load_panel
+from bqx.build.tables import lanes, table
+from bqx.build.tasks import Task
+from bqx.build.units import Unit
+from bqx.features.compute import evaluate
+from bqx.features.streams import Streams
+from bqx.market.calendar import month_span
+from bqx.store.contract import Receipt
+from bqx.store.partition import PartitionKey
+
+if TYPE_CHECKING:
+    from bqx.build.project import Project
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a unit ended: receipts to commit, or the reason it failed."""
+
+    unit: Unit
+    receipts: tuple[Receipt, ...]
+    seconds: float
+    attempts: int
+    reason: str | None = None
+
+
+class Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """The coordinator asked to stop."""
+
+
+def run_task(
+    project: Project,
+    inputs: Inputs,
+    task: Task,
+    emit: Callable[[Outcome], None],
+    *,
+    retries: int = 1,
+    stop: threading.Event | None = None,
+) -> None:
+    """Build and stage the units of a task, emitting each as it ends; a failed unit does not stop the others.
+
+    Raises DiskError when the disk is full, for every other unit would fail too.
+    """
+    halt = stop or threading.Event()
+    began = time.perf_counter()
+    streams, attempts, reason = _attempt(partial(_streams, project, inputs, task), retries, halt)
+    load = (time.perf_counter() - began) / max(task.values, 1)
+    for unit in task.units:
+        if streams is None:
+            emit(Outcome(unit, (), 0.0, attempts, reason))
+            continue
+        began = time.perf_counter()
+        receipts, tried, why = _attempt(partial(_build, project, streams, task, unit, halt), retries, halt)
+        emit(Outcome(unit, receipts or (), time.perf_counter() - began + load * unit.values, tried, why))
+
+
+def _attempt(work: Callable[[], T], retries: int, halt: threading.Event) -> tuple[T | None, int, str | None]:
+    """Result, attempts, and the reason when all of them failed."""
+    attempt = 0
+    while True:
+        if halt.is_set():
+            raise Stopped
+        attempt += 1
+        try:
+            return work(), attempt, None
+        except (Stopped, DiskError):
+            raise
+        except BqxError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - one unit's bug must not cost the others; it is reported with its unit
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
+        if attempt > retries:
+            return None, attempt, reason
+
+
+def _streams(project: Project, inputs: Inputs, task: Task) -> Streams:
+    quotes = any("quotes" in inputs.recipes[u.dataset].uses for u in task.units)
+    panel = load_panel(project.bars, inputs, task.pairs, task.start, month_span(task.ym)[1], quotes=quotes)
+    return Streams(panel, inputs.calendar, anchors(inputs))
+
+
+def _build(project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event) -> tuple[Receipt, ...]:
+    home = project.catalogue[unit.dataset]
+    first = streams.panel.grid.index(month_span(task.ym)[0])
+    minute = streams.panel.grid.minute[first:]
+    typed = lanes(home, evaluate(home, streams, unit.columns, start_row=first), minute, task.pairs)
+    receipts = []
+    for piece in unit.pieces:
+        if halt.is_set():
+            raise Stopped
+        rows = slice(int(np.searchsorted(minute, piece.first)), int(np.searchsorted(minute, piece.through, "right")))
+        receipts.append(
+            project.store.stage(
+                PartitionKey(unit.dataset, piece.pair, unit.ym),
+                table(home, typed, minute, task.pairs.index(piece.pair), rows),
+                input_hash=piece.input_hash,
+                code_version=f"{home.version}:{home.code_hash}",
+                complete_through=piece.through,
+                simulated=project.simulated,
+            )
+        )
+    return tuple(receipts)
