@@ -12,6 +12,7 @@ from detect_secrets.plugins.base import BasePlugin
 from detect_secrets.plugins.high_entropy_strings import HexHighEntropyString, HighEntropyStringsPlugin
 from detect_secrets.plugins.ip_public import IPPublicDetector
 from detect_secrets.plugins.keyword import (
+    DENYLIST,
     QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP,
     REGEX_BY_FILETYPE,
     KeywordDetector,
@@ -28,6 +29,7 @@ _LOCK = re.compile(
 )
 _CREDENTIAL = re.compile(r"passw|pwd|secret|token|api|auth|cred|\bkey|_key|key_", re.IGNORECASE)
 _PROSE = re.compile(r"[A-Z][A-Za-z]*(?:[ ,;:.'/()-]+[A-Za-z]+)+[.!?:]?")
+_KEYWORD = re.compile("|".join(DENYLIST), re.IGNORECASE)
 _PLACEHOLDER = re.compile(
     r"<[^>]*>|\$?\{[^}]*\}?|\$\w+|%\(?\w+\)?s?|\*+|\.{2,}|\[[^\]]*\]|[xX]{3,}|None|null|true|false", re.IGNORECASE
 )
@@ -92,9 +94,11 @@ class LineScanner:
 def _generic_values(plugin: BasePlugin, line: str, entropy: bool, keywords: Any) -> list[str]:
     """What the keyword and entropy detectors find, less what detect-secrets' own filters take for noise."""
     if isinstance(plugin, KeywordDetector):
-        if heuristic.is_indirect_reference(line):
+        if not _KEYWORD.search(line):
             return []
         values = list(plugin.analyze_string(line, keywords))
+        if values and heuristic.is_indirect_reference(line):
+            return []
     elif isinstance(plugin, HighEntropyStringsPlugin) and entropy:
         values = [v for v in plugin.analyze_string(line) if plugin.calculate_shannon_entropy(v) > plugin.entropy_limit]
         if isinstance(plugin, HexHighEntropyString) and not _CREDENTIAL.search(line):
