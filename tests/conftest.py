@@ -1,0 +1,68 @@
+"""Fixtures shared by all rooms: a small simulated market with the difficulties real ones have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from bqx.market.calendar import Calendar, datetime_of, minute_of
+from bqx.market.simulated import simulate
+
+SMALL_PAIRS = ("eurusd", "usdjpy", "audnzd")
+SMALL_START = minute_of(datetime(2024, 2, 18, 22, tzinfo=UTC))
+SMALL_END = minute_of(datetime(2024, 3, 16, tzinfo=UTC))
+SMALL_T0 = minute_of(datetime(2024, 2, 21, tzinfo=UTC))
+HOLIDAY = date(2024, 3, 6)
+"""A Wednesday: its week becomes two segments. New York's clocks change on 10 March, London's not before the 31st."""
+
+
+def at(day: str, clock: str = "00:00") -> int:
+    """Minute of a UTC day and time, `at("2024-03-01", "10:30")`."""
+    return minute_of(datetime.fromisoformat(f"{day}T{clock}:00+00:00"))
+
+
+def without(frame: pl.DataFrame, start: int, minutes: int) -> pl.DataFrame:
+    """The same bars less those of [start, start + minutes)."""
+    low, high = datetime_of(start), datetime_of(start) + timedelta(minutes=minutes)
+    return frame.filter((pl.col("ts_utc") < low) | (pl.col("ts_utc") >= high))
+
+
+def with_holes(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Holes of 3, 6 and 90 minutes, a late opening, a silent week, a silent Friday close, a pair that begins late."""
+    out = dict(frames)
+    for day, clock, minutes in (
+        ("2024-02-22", "10:01", 3),
+        ("2024-02-22", "11:00", 6),
+        ("2024-02-22", "14:00", 90),
+        ("2024-02-29", "23:58", 5),  # over the end of the month
+        ("2024-03-10", "21:00", 40),  # the week opens without a quote
+        ("2024-03-08", "21:30", 30),  # and the one before closed without
+    ):
+        out["eurusd"] = without(out["eurusd"], at(day, clock), minutes)
+    out["usdjpy"] = without(out["usdjpy"], SMALL_START, 2 * 1440)
+    out["audnzd"] = without(out["audnzd"], at("2024-03-03", "22:00"), 2 * 1440)
+    for pair in out:
+        out[pair] = without(out[pair], at("2024-03-12", "09:00"), 90)
+    return out
+
+
+@pytest.fixture(scope="session")
+def calendar() -> Calendar:
+    """The calendar that ships."""
+    return Calendar.load()
+
+
+@pytest.fixture(scope="session")
+def holiday_calendar() -> Calendar:
+    """The same with a Wednesday closed."""
+    return Calendar("test", ((1, 1), (12, 25)), (HOLIDAY,))
+
+
+@pytest.fixture(scope="session")
+def small_frames(holiday_calendar: Calendar) -> dict[str, pl.DataFrame]:
+    """Four weeks of three simulated pairs on `holiday_calendar`, with holes; 25,000 bars a pair."""
+    whole = simulate(holiday_calendar, SMALL_START, SMALL_END, seed=1, pairs=SMALL_PAIRS, origin_minute=SMALL_START)
+    return with_holes(whole)
