@@ -19,11 +19,12 @@ def _boundary(segment: NDArray[np.int32], has: NDArray[np.bool_]) -> NDArray[np.
     change = np.diff(segment) != 0
     number = np.r_[0, np.cumsum(change)]
     absent = np.bincount(number, weights=has) == 0
-    return change & ~absent[number[:-1]] & ~absent[number[1:]]
+    out: NDArray[np.bool_] = change & ~absent[number[:-1]] & ~absent[number[1:]]
+    return out
 
 
 def measure_gaps(minutes: I8, calendar: Calendar) -> Gaps:
-    """minutes: sorted unique open minutes that have a bar. A gap ends with its segment unless whole segments are missing."""
+    """minutes: sorted unique open minutes with a bar. A gap ends with its segment, unless it spans whole ones."""
     empty = dict.fromkeys(_NAMES, 0)
     if not len(minutes):
         return Gaps(empty, 0, 0, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bqx.base.errors import InputError, UsageError
@@ -11,20 +11,19 @@ from bqx.market.importers import fxcm, lean, metatrader
 from bqx.market.importers.detect import FORMATS, detect
 from bqx.market.importers.naming import pair_of, venue_of
 from bqx.market.importers.raw import RawBars
-from bqx.market.importers.text import Text, load
+from bqx.market.importers.text import load, peek
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".zip")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Files that make up one pair's bars. sides: (bid, ask) files of FXCM. venue: of Lean's folders."""
+    """Files that make up one pair's bars; two, bid and ask, for FXCM. venue: of Lean's folders."""
 
     pair: str
     format: str
     venue: str
-    texts: tuple[Text, ...] = field(repr=False)
-    sides: tuple[Text, Text] | None = field(default=None, repr=False)
+    paths: tuple[Path, ...]
 
     @property
     def name(self) -> str:
@@ -32,11 +31,13 @@ class Job:
 
     def read(self) -> RawBars:
         """Parse; raises InputError naming file and line."""
-        if self.sides:
-            return fxcm.read(*self.sides, self.pair)
+        texts = tuple(load(path) for path in self.paths)
+        if self.format == "fxcm":
+            bid, ask = texts
+            return fxcm.read(bid, ask, self.pair)
         if self.format == "lean":
-            return lean.read(self.texts, self.pair)
-        return metatrader.read(self.texts, self.pair)
+            return lean.read(texts, self.pair)
+        return metatrader.read(texts, self.pair)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -73,43 +74,39 @@ def plan_jobs(
         raise UsageError("no files given", fix="bqx bars import PATH...")
     jobs = []
     if bid is not None and ask is not None:
-        sides = load(bid), load(ask)
-        jobs.append(Job(pair_of(bid, pair), "fxcm", "", sides, sides))
-    groups: dict[tuple[str, str, str], list[Text]] = {}
+        jobs.append(Job(pair_of(bid, pair), "fxcm", "", (bid, ask)))
+    groups: dict[tuple[str, str, str], list[Path]] = {}
     for path in find_files(paths):
-        text = load(path)
+        text = peek(path)
         kind = detect(text) if format == "auto" else format
         if kind == "lean":
             lean.entry_of(text)
         name = pair_of(path, pair, lean.entry_of(text)[1] if kind == "lean" else "")
-        groups.setdefault((name, kind, venue_of(path) if kind == "lean" else ""), []).append(text)
-    for (name, kind, venue), texts in groups.items():
+        groups.setdefault((name, kind, venue_of(path) if kind == "lean" else ""), []).append(path)
+    for (name, kind, venue), files in groups.items():
         if kind == "fxcm":
-            jobs += _both_sides(name, texts)
+            jobs += _both_sides(name, files)
         else:
-            jobs.append(Job(name, kind, venue, tuple(texts)))
-    return sorted(jobs, key=lambda j: (j.pair, j.format, j.venue, j.texts[0].name))
+            jobs.append(Job(name, kind, venue, tuple(files)))
+    return sorted(jobs, key=lambda j: (j.pair, j.format, j.venue, j.paths))
 
 
-def _both_sides(pair: str, texts: Sequence[Text]) -> list[Job]:
+def _both_sides(pair: str, files: Sequence[Path]) -> list[Job]:
     """Bid and ask files whose names agree but for the side."""
-    found: dict[tuple[str, str], dict[str, Text]] = {}
-    for text in texts:
-        side, rest = fxcm.side_of(text.path.name)
-        slot = found.setdefault((str(text.path.parent), rest), {})
+    found: dict[tuple[Path, str], dict[str, Path]] = {}
+    for path in files:
+        side, rest = fxcm.side_of(path.name)
+        slot = found.setdefault((path.parent, rest), {})
         if side in slot:
-            raise UsageError(f"two {side} files", where=text.name, fix="give them as --bid FILE --ask FILE")
-        slot[side] = text
-    jobs = []
+            raise UsageError(f"two {side} files", where=str(path), fix="give them as --bid FILE --ask FILE")
+        slot[side] = path
     for sides in found.values():
         if len(sides) < 2:
             have = next(iter(sides))
             want = "ask" if have == "bid" else "bid"
             raise UsageError(
                 f"there is the {have} side of {pair} but no {want} side",
-                where=sides[have].name,
+                where=str(sides[have]),
                 fix=f"give the {want} file too, or name both with --bid and --ask",
             )
-        pair_of_sides = sides["bid"], sides["ask"]
-        jobs.append(Job(pair, "fxcm", "", pair_of_sides, pair_of_sides))
-    return jobs
+    return [Job(pair, "fxcm", "", (sides["bid"], sides["ask"])) for sides in found.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,6 @@ from bqx.market.findings import ImportReport
 from bqx.market.importers.plan import Job, plan_jobs
 from bqx.market.source import SourceFile, SourceRecord
 from bqx.market.validate import validate
-
-Reference = Callable[[str], pl.DataFrame | None]
-"""Bars of a pair that are known already, to establish a clock from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class SourceBars:
     source: SourceRecord
 
 
-def read_job(job: Job, calendar: Calendar, options: ReadOptions, reference: Reference | None = None) -> SourceBars:
+def read_job(job: Job, calendar: Calendar, options: ReadOptions) -> SourceBars:
     """One pair's bars; raises InputError or ClockError naming file and line."""
     raw = job.read()
     stated = raw.stated is not None

@@ -60,6 +60,21 @@ def load(path: Path) -> Text:
     return Text(str(path), path, path.name, _clean(raw, str(path)), digest.hexdigest(), len(raw))
 
 
+def peek(path: Path) -> Text:
+    """The first megabyte, up to its last line break, to detect a format by; size and sha256 are of that part."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(CHUNK)
+    except OSError as exc:
+        raise InputError(f"cannot be read: {exc.strerror or exc}", where=str(path)) from exc
+    if head.startswith(ZIP_MAGIC):
+        return load(path)
+    raw = _bounded(iter([head]), str(path), MAX_FILE)
+    if len(head) == CHUNK:
+        raw = raw[: raw.rfind(b"\n") + 1]
+    return Text(str(path), path, path.name, _clean(raw, str(path)), hashlib.sha256(raw).hexdigest(), len(raw))
+
+
 def _chunks(stream: IO[bytes], digest: hashlib._Hash | None = None) -> Iterator[bytes]:
     while chunk := stream.read(CHUNK):
         if digest is not None:
