@@ -140,6 +140,7 @@ class _Book:
     report: BuildReport
     started: str
     spent: dict[str, list[float]] = field(default_factory=dict)
+    units: set[tuple[str, str]] = field(default_factory=set)
 
     def take(self, outcome: Outcome) -> None:
         unit, report = outcome.unit, self.report
@@ -164,7 +165,8 @@ class _Book:
             seconds=outcome.seconds,
             rows=unit.rows,
         )
-        report.built += 1
+        self.units.add((unit.dataset, unit.ym))
+        report.built = len(self.units)
         report.partitions += len(outcome.receipts)
         report.values += unit.values
         report.bytes += size

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bqx.base.errors import Unsupported
 
 if TYPE_CHECKING:
-    import pandas as pd  # type: ignore[import-untyped]
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pandas as pd
+    import pyarrow as pa
 
 
 class Matrix(NamedTuple):

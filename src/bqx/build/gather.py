@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,24 +19,36 @@ from bqx.store.registry import Baseline
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
+    from bqx.store.bars import BarStore
 
 ITEMSIZE = {"f4": 4, "f8": 8, "i2": 2, "i4": 4}
 
 
-def gather(project: Project, columns: Mapping[str, Sequence[str]] | None = None) -> tuple[Inputs, list[Baseline]]:
+Patch = Callable[[str, pl.DataFrame], pl.DataFrame]
+
+
+def gather(
+    project: Project,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    *,
+    calendar: Calendar | None = None,
+    patch: Patch | None = None,
+) -> tuple[Inputs, list[Baseline]]:
     """Inputs as known now (or at the project's as_of), and the baseline rows the registry lacks.
 
-    columns : dataset -> the only columns wanted of it.
+    columns : dataset -> the only columns wanted of it. calendar, patch(pair, bars) : what the inputs would be
+    with another calendar or other bars; `days` and `spans` stay those of the store.
     """
-    calendar, bars = project.calendar, project.bars
+    calendar, bars = calendar or project.calendar, project.bars
+    change = patch or (lambda _, frame: frame)
     as_of = project.snapshot()
     spans = {p: s for p, s in bars.spans(as_of=as_of).items() if p in project.pairs}
     recorded = project.baselines()
     configured = project.config.project.t0_minute
     t0 = fixed_t0(configured, calendar, spans, recorded)
-    found = {pair: _first_bar(project, pair, t0, as_of) for pair in spans} if t0 is not None else {}
+    found = {pair: _first_bar(bars, calendar, pair, t0, as_of, change) for pair in spans} if t0 is not None else {}
     t0, chosen, fresh = resolve(configured, calendar, spans, recorded, found)
-    edges = {p: _edges(project, p, spans[p][1], row.baseline_ts, as_of) for p, row in chosen.items()}
+    edges = {p: _edges(bars, calendar, p, (row.baseline_ts, spans[p][1]), as_of, change) for p, row in chosen.items()}
     lo = min((s[0] for s in spans.values()), default=0)
     hi = max((s[1] for s in spans.values()), default=0)
     inputs = Inputs(
@@ -80,14 +92,18 @@ def _earliest(home: Dataset, columns: tuple[str, ...], minute: int, calendar: Ca
     return earliest(home, minute, calendar, columns)
 
 
-def _first_bar(project: Project, pair: str, t0: int, as_of: int | None) -> tuple[int, float] | None:
-    frame = project.bars.read([pair], t0, t0 + BASELINE_WINDOW + 1, as_of=as_of)[pair]
-    return find_baseline(_open_only(frame, project.calendar), t0)
+def _first_bar(
+    bars: BarStore, calendar: Calendar, pair: str, t0: int, as_of: int | None, change: Patch
+) -> tuple[int, float] | None:
+    frame = change(pair, bars.read([pair], t0, t0 + BASELINE_WINDOW + 1, as_of=as_of)[pair])
+    return find_baseline(_open_only(frame, calendar), t0)
 
 
-def _edges(project: Project, pair: str, last: int, since: int, as_of: int | None) -> tuple[Edge, ...]:
-    frame = project.bars.read([pair], since, last + 1, as_of=as_of)[pair]
-    return tuple(segment_edges(_open_only(frame, project.calendar), project.calendar))
+def _edges(
+    bars: BarStore, calendar: Calendar, pair: str, span: tuple[int, int], as_of: int | None, change: Patch
+) -> tuple[Edge, ...]:
+    frame = change(pair, bars.read([pair], span[0], span[1] + 1, as_of=as_of)[pair])
+    return tuple(segment_edges(_open_only(frame, calendar), calendar))
 
 
 def _open_only(frame: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import UsageError
+from bqx.build.choice import Choice
 from bqx.build.inputs import Inputs, difference
 from bqx.build.ledger import Rate
 from bqx.build.units import Piece, State, Unit
@@ -18,17 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT_NS = 40.0
 """Core-nanoseconds a value assumed before this machine has been measured; includes reading, hashing and writing."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What to build: pairs, datasets and months as asked for, None for all; columns by dataset."""
-
-    pairs: tuple[str, ...] | None = None
-    datasets: tuple[str, ...] | None = None
-    columns: Mapping[str, tuple[str, ...]] | None = None
-    first_month: str | None = None
-    last_month: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,28 @@ class Plan:
         }
 
 
+def survey(
+    inputs: Inputs, held: Sequence[PartitionInfo], choice: Choice, *, force: bool = False
+) -> Iterator[tuple[str, str, list[Piece]]]:
+    """(dataset, month, pieces) for all that is wanted, fresh or not, in the order of building."""
+    by_key = {info.key: info for info in held}
+    datasets = _wanted(choice.datasets, inputs.recipes, "dataset")
+    pairs = _wanted(choice.pairs, inputs.pairs, "pair")
+    for ym in wanted_months(inputs, choice):
+        for dataset in datasets:
+            columns = tuple(inputs.recipes[dataset].columns)
+            pieces = []
+            for pair in pairs:
+                span = inputs.row_span(pair, ym)
+                if span is None:
+                    continue
+                digest = inputs.input_hash(dataset, pair, ym)
+                state, reason = _judge(by_key.get(PartitionKey(dataset, pair, ym)), digest, columns, force)
+                pieces.append(Piece(pair, *span, inputs.rows(*span), digest, state, reason))
+            if pieces:
+                yield dataset, ym, pieces
+
+
 def make_plan(
     inputs: Inputs,
     held: Sequence[PartitionInfo],
@@ -80,28 +92,15 @@ def make_plan(
 ) -> Plan:
     """Compare the hash of each wanted partition's inputs with the one it was built from. `force` builds all."""
     rates = rates or {}
-    by_key = {info.key: info for info in held}
     units, fresh = [], 0
-    for ym in wanted_months(inputs, choice):
-        for dataset in _wanted(choice.datasets, inputs.recipes, "dataset"):
-            recipe = inputs.recipes[dataset]
-            pieces = []
-            for pair in _wanted(choice.pairs, inputs.pairs, "pair"):
-                span = inputs.row_span(pair, ym)
-                if span is None:
-                    continue
-                digest = inputs.input_hash(dataset, pair, ym)
-                info = by_key.get(PartitionKey(dataset, pair, ym))
-                state, reason = _judge(info, digest, tuple(recipe.columns), force)
-                pieces.append(Piece(pair, *span, inputs.rows(*span), digest, state, reason))
-            todo = tuple(piece for piece in pieces if piece.state != "fresh")
-            fresh += len(pieces) - len(todo)
-            if todo:
-                rate = rates.get(dataset) or Rate(DEFAULT_NS, _default_bytes(recipe.columns))
-                columns = tuple(recipe.columns)
-                units.append(
-                    Unit(dataset, ym, columns, todo, len(pieces) - len(todo), rate.ns_per_value, rate.bytes_per_value)
-                )
+    for dataset, ym, pieces in survey(inputs, held, choice, force=force):
+        todo = tuple(piece for piece in pieces if piece.state != "fresh")
+        done = len(pieces) - len(todo)
+        fresh += done
+        if todo:
+            columns = inputs.recipes[dataset].columns
+            rate = rates.get(dataset) or Rate(DEFAULT_NS, _default_bytes(columns))
+            units.append(Unit(dataset, ym, tuple(columns), todo, done, rate.ns_per_value, rate.bytes_per_value))
     return Plan(tuple(units), fresh, threads, all(unit.dataset in rates for unit in units))
 
 

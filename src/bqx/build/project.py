@@ -22,9 +22,9 @@ from bqx.store.manifest import Manifest
 from bqx.store.registry import Baseline
 
 if TYPE_CHECKING:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
     import polars as pl
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     from bqx.build.export import Matrix
     from bqx.build.features import FeatureView

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from bqx.base.errors import BuildError, Unsupported
 from bqx.base.runlog import current_run
+from bqx.build.choice import Choice
 from bqx.build.engine import BuildReport, cores, run_plan
 from bqx.build.gather import gather
 from bqx.build.inputs import Inputs
 from bqx.build.lease import Lease
 from bqx.build.ledger import Ledger
-from bqx.build.planner import Choice, Plan, make_plan
+from bqx.build.planner import Plan, make_plan
 from bqx.build.progress import Progress
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from bqx.build.inputs import Inputs
 from bqx.build.loader import load_panel
 from bqx.build.tables import lanes, table
 from bqx.build.tasks import Task
-from bqx.build.units import Unit
+from bqx.build.units import Piece, Unit
 from bqx.features.compute import evaluate
 from bqx.features.streams import Streams
 from bqx.market.calendar import month_span
@@ -27,6 +27,8 @@ from bqx.store.contract import Receipt
 from bqx.store.partition import PartitionKey
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from bqx.build.project import Project
 
 
@@ -63,7 +65,7 @@ def run_task(
     """
     halt = stop or threading.Event()
     began = time.perf_counter()
-    streams, attempts, reason = _attempt(partial(_streams, project, inputs, task), retries, halt)
+    streams, attempts, reason = _attempt(partial(task_streams, project, inputs, task), retries, halt)
     load = (time.perf_counter() - began) / max(task.values, 1)
     for unit in task.units:
         if streams is None:
@@ -94,30 +96,39 @@ def _attempt(work: Callable[[], T], retries: int, halt: threading.Event) -> tupl
             return None, attempt, reason
 
 
-def _streams(project: Project, inputs: Inputs, task: Task) -> Streams:
+def task_streams(project: Project, inputs: Inputs, task: Task) -> Streams:
+    """Load the task's bars; streams are computed when a dataset first asks for them."""
     quotes = any("quotes" in inputs.recipes[u.dataset].uses for u in task.units)
     panel = load_panel(project.bars, inputs, task.pairs, task.start, month_span(task.ym)[1], quotes=quotes)
     return Streams(panel, inputs.calendar, anchors(inputs))
 
 
-def _build(project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event) -> tuple[Receipt, ...]:
+def unit_tables(project: Project, streams: Streams, task: Task, unit: Unit) -> Iterator[tuple[Piece, pl.DataFrame]]:
+    """Evaluate a dataset over the task's lanes and give each piece's table."""
     home = project.catalogue[unit.dataset]
     first = streams.panel.grid.index(month_span(task.ym)[0])
     minute = streams.panel.grid.minute[first:]
     typed = lanes(home, evaluate(home, streams, unit.columns, start_row=first), minute, task.pairs)
-    receipts = []
     for piece in unit.pieces:
+        rows = slice(int(np.searchsorted(minute, piece.first)), int(np.searchsorted(minute, piece.through, "right")))
+        yield piece, table(home, typed, minute, task.pairs.index(piece.pair), rows)
+
+
+def _build(project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event) -> tuple[Receipt, ...]:
+    home = project.catalogue[unit.dataset]
+    simulated = project.simulated
+    receipts = []
+    for piece, rows in unit_tables(project, streams, task, unit):
         if halt.is_set():
             raise Stopped
-        rows = slice(int(np.searchsorted(minute, piece.first)), int(np.searchsorted(minute, piece.through, "right")))
         receipts.append(
             project.store.stage(
                 PartitionKey(unit.dataset, piece.pair, unit.ym),
-                table(home, typed, minute, task.pairs.index(piece.pair), rows),
+                rows,
                 input_hash=piece.input_hash,
                 code_version=f"{home.version}:{home.code_hash}",
                 complete_through=piece.through,
-                simulated=project.simulated,
+                simulated=simulated,
             )
         )
     return tuple(receipts)
