@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bqx.features.catalogue import earliest
 from bqx.features.checks.result import CheckResult, merge, same_bits
 from bqx.features.checks.world import World
 from bqx.features.declare import Dataset
@@ -13,7 +14,8 @@ NAME = "P2 anchored"
 
 
 def check_partition(home: Dataset, world: World, *, starts: int = 3, seed: int = 0) -> list[CheckResult]:
-    """Each month alone, spans from random minutes, and one pair alone must equal the slice of the whole to the bit."""
+    """Each month alone, spans from random minutes and from where the least history is loaded, and one pair alone must
+    equal the slice of the whole to the bit."""
     rng = np.random.default_rng(seed)
     calendar = world.calendar
     first, last = world.span
@@ -34,8 +36,9 @@ def check_partition(home: Dataset, world: World, *, starts: int = 3, seed: int =
     for ym in months_between(first, last):
         low, high = month_span(ym)
         compare(world, max(low, first), min(high, last), slice(None))
-    for _ in range(starts):
-        at = base + int((calendar.ordinal(last) - base) * rng.random() * 0.9)
+    begins = [base + int((calendar.ordinal(last) - base) * rng.random() * 0.9) for _ in range(starts)]
+    begins += [calendar.ordinal(m) for m in _least_loaded(home, world)]
+    for at in begins:
         start = calendar.at_ordinal(at)
         compare(world, start, min(calendar.at_ordinal(at + 2000), last), slice(None))
     alone = int(rng.integers(len(world.pairs)))
@@ -43,3 +46,17 @@ def check_partition(home: Dataset, world: World, *, starts: int = 3, seed: int =
     narrow = world.only(world.pairs[alone : alone + 1])
     compare(narrow, max(low, narrow.span[0]), min(last, narrow.span[1]), slice(alone, alone + 1))
     return [merge(parts) for parts in found.values()]
+
+
+def _least_loaded(home: Dataset, world: World) -> list[int]:
+    """The segment start before which the fewest bars are loaded, among those that do not load all there are.
+
+    A state that should not remember the start of the build shows it there: elsewhere it may have forgotten.
+    """
+    calendar, (first, last) = world.calendar, world.span
+    found = []
+    for _, opens in calendar.closures(first, last):
+        begin = earliest(home, opens, calendar)
+        if begin > first and opens < last:
+            found.append((calendar.ordinal(opens) - calendar.ordinal(begin), opens))
+    return [min(found)[1]] if found else []
