@@ -25,7 +25,7 @@ from bqx.market.simulated import ORIGIN, simulate, simulated_source
 
 CALENDAR = Calendar.load()
 JULY = month_span("2024_07")
-GOLDEN = "49e672491ae66a4e46500db2"
+GOLDEN = "1dcfb988e02de5401f4d1156"
 
 
 def fingerprint(frames: dict[str, pl.DataFrame]) -> str:

@@ -150,3 +150,9 @@ def inverse_normal(u: float) -> float:
 def normal(key: np.uint64, counter: int) -> float:
     """Standard normal number at a place of a stream."""
     return inverse_normal(uniform(key, counter))
+
+
+@kernel
+def uniform_at(seed: int, stream: int, counter: int) -> float:
+    """Uniform in (0, 1) at a place of a stream of a seed, for callers outside kernels."""
+    return uniform(stream_key(seed, stream), counter)

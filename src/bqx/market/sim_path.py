@@ -34,7 +34,7 @@ _GAP = 15.0  # weekend gap in one-minute sigmas
 
 RHO = 0.9771599684342459  # 2 ** (-1 / 30)
 _GAIN = math.sqrt(1.0 - RHO * RHO)
-KAPPA = 0.03
+KAPPA = 0.035
 
 _Z, _JUMP, _SLOW_Z, _FAST_Z, _GAP_Z, _COMMON_Z = 0, 8, 16, 24, 40, 48
 

@@ -5,6 +5,7 @@ See docs/simulated-market.md for the model. Nothing made here may be shown witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from bqx.base.errors import UsageError
 from bqx.market.bars import BARS_SCHEMA
 from bqx.market.calendar import Calendar, datetime_of, minute_of
 from bqx.market.pairs import PAIRS, parse_pair
-from bqx.market.sim_path import F8, KAPPA, SIGMA, begin, walk
+from bqx.market.sim_path import F8, KAPPA, RHO, SIGMA, begin, walk
 from bqx.market.sim_quotes import FIELDS, PairTraits, quote
 from bqx.market.sim_sessions import seasons
 
@@ -116,3 +117,17 @@ def _remember(key: tuple[Calendar, int, str, int], minute: int, state: F8) -> No
     if sum(len(states) for states in list(_seen.values())) >= _SEEN_LIMIT:
         _seen.clear()
     _seen.setdefault(key, {})[minute] = state.copy()
+
+
+def planted_skill(horizon: int) -> float:
+    """Best skill on M_h(t + h) in the planted flavour: momentum S known, volatility constant, no jumps, no rounding.
+
+    M_h(t + h) is the sum of k x(t + k) / c, k = 1..h, and S has autocorrelation g**k, g = RHO + KAPPA sqrt(1 - RHO^2).
+    """
+    gain = math.sqrt(1.0 - RHO * RHO)
+    g = RHO + KAPPA * gain
+    weight = np.arange(1, horizon + 1, dtype=np.float64)
+    known = KAPPA * float((weight * g ** (weight - 1)).sum())
+    shocks = [k + KAPPA * gain * float((weight[k:] * g ** (weight[k:] - 1 - k)).sum()) for k in range(1, horizon + 1)]
+    explained = known * known * gain * gain / (1.0 - g * g)
+    return explained / (explained + float(np.square(shocks).sum()))

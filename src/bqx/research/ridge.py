@@ -1,0 +1,111 @@
+"""A ridge forecast pooled over pairs, each pair standardised by its own training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+B1 = NDArray[np.bool_]
+
+PENALTIES = (0.1, 1.0, 10.0, 100.0)
+"""Tried in the inner fold, as multiples of the number of training rows; each is a trial."""
+CLIP = 5.0
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Per pair and column: clip at median +- 5 robust sigmas (IQR / 1.349), then mean 0 and variance 1.
+
+    A column whose quartiles coincide (flags) is not clipped; one that is constant becomes 0.
+    """
+
+    low: F8
+    high: F8
+    mean: F8
+    scale: F8
+
+    @classmethod
+    def fit(cls, X: F8) -> Scaler:
+        """From training rows X (n, pairs, columns), NaN for NULL."""
+        n = len(X)
+        ordered = np.sort(X, axis=0)
+        count = np.maximum(n - np.isnan(X).sum(axis=0), 1)
+        q1, q2, q3 = (
+            np.take_along_axis(ordered, np.minimum((count * q).astype(np.int64), n - 1)[None], 0)[0]
+            for q in (0.25, 0.5, 0.75)
+        )
+        reach = CLIP * (q3 - q1) / 1.349
+        low = np.where(reach > 0, q2 - reach, -np.inf)
+        high = np.where(reach > 0, q2 + reach, np.inf)
+        clipped = np.clip(X, low, high)
+        known = np.isfinite(clipped)
+        mean = np.where(known, clipped, 0.0).sum(axis=0) / count
+        variance = np.where(known, (clipped - mean) ** 2, 0.0).sum(axis=0) / count
+        scale = np.sqrt(variance)
+        flat = ~(scale > 1e-9 * np.maximum(np.abs(mean), 1e-9))
+        return cls(low, high, np.where(np.isfinite(mean), mean, 0.0), np.where(flat, np.inf, scale))
+
+    def transform(self, X: F8) -> F8:
+        return np.asarray((np.clip(X, self.low, self.high) - self.mean) / self.scale)
+
+
+def clip_targets(y: F8) -> F8:
+    """Training targets (rows,) clipped at 5 robust sigmas around 0; tests are never clipped."""
+    reach = CLIP * float(np.median(np.abs(y))) / 0.6745 if len(y) else 0.0
+    return np.clip(y, -reach, reach)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """All that least squares needs of rows Z (rows, columns) and targets Y (rows, targets)."""
+
+    rows: int
+    gram: F8
+    cross: F8
+    square: F8
+
+    @classmethod
+    def of(cls, Z: F8, Y: F8) -> Moments:
+        return cls(len(Z), Z.T @ Z, Z.T @ Y, np.einsum("ij,ij->j", Y, Y))
+
+    def errors(self, coef: F8) -> F8:
+        """Sum of squared errors of forecasts Z @ coef, for each target."""
+        fitted = np.einsum("ij,ij->j", coef, self.gram @ coef)
+        out: F8 = self.square - 2.0 * np.einsum("ij,ij->j", coef, self.cross) + fitted
+        return out
+
+
+def solve(m: Moments, penalty: F8) -> F8:
+    """Ridge coefficients (columns, targets) with one penalty a target, in multiples of the number of rows.
+
+    The same as scikit-learn's Ridge(alpha=penalty * rows, fit_intercept=False), from one eigendecomposition. No
+    intercept: the random-walk forecast is 0, and a trend would have to earn its place as a feature.
+    """
+    values, vectors = np.linalg.eigh(m.gram)
+    shrunk = (vectors.T @ m.cross) / (np.maximum(values, 0.0)[:, None] + penalty[None, :] * m.rows)
+    return np.asarray(vectors @ shrunk)
+
+
+def choose_penalties(fit: Moments, choose: Moments) -> F8:
+    """The penalty of PENALTIES with the least squared error on the rows of `choose`, for each target."""
+    targets = fit.cross.shape[1]
+    errors = np.stack([choose.errors(solve(fit, np.full(targets, p))) for p in PENALTIES])
+    return np.array(PENALTIES)[errors.argmin(axis=0)]
+
+
+def fit_coefficients(Z: F8, Y: F8, position: I8, horizon: int, penalty: F8) -> F8:
+    """Coefficients (columns, targets): the mean of fits on every h-th bar, one for each phase that has enough rows.
+
+    Rows h bars apart share no return, so no return is counted twice in a fit; all phases together use every row.
+    """
+    phase = position % horizon
+    fits = [
+        solve(Moments.of(Z[phase == f], Y[phase == f]), penalty)
+        for f in np.unique(phase)
+        if (phase == f).sum() > Z.shape[1]
+    ]
+    return np.asarray(np.mean(fits, axis=0)) if fits else np.zeros((Z.shape[1], Y.shape[1]))
