@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-MASK = "[redacted]"
+MASK = "***"
 MIN_REGISTERED = 4  # shorter values would mask half of any text
 
 _WORD = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
@@ -32,8 +32,9 @@ _AUTH_HEADER = re.compile(
     r"((?:authorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?:basic|bearer|token)?\s*)[^\s\"'\\,;]+", re.I
 )
 _BEARER = re.compile(r"(\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.I)
-_ASSIGNED_QUOTED = re.compile(rf"({_WORD}[\w-]{{0,40}}\\?[\"']?\s*[:=]\s*(\\?[\"']))(?:(?!\2).){{1,512}}\2", re.I)
-_ASSIGNED = re.compile(rf"({_WORD}[\w-]{{0,40}}\s*[:=]\s*)(?!\\?[\"'])[^\s,;&\"'\\)\]}}]+", re.I)
+_QUOTED = rf"({_WORD}[\w-]{{0,40}}\\?[\"']?\s*[:=]\s*(\\?[\"']))(?:(?!\2)(?:\\.|[^\\\n])){{1,4096}}(?:\2)?"
+_ASSIGNED_QUOTED = re.compile(_QUOTED, re.IGNORECASE)  # an open quote masks the rest of the line
+_ASSIGNED = re.compile(rf"({_WORD}[\w-]{{0,40}}\s*[:=]\s*)(?!\\?[\"'])\S+", re.IGNORECASE)
 
 _values: set[str] = set()
 _compiled: re.Pattern[str] | None = None
@@ -56,7 +57,18 @@ def register(value: str) -> None:
 
 
 def redact(text: str) -> str:
-    """`text` with everything that is or looks like a secret replaced by a mask; JSON stays JSON."""
+    """`text` with everything that is or looks like a secret replaced by a mask.
+
+    A JSON document is walked by structure and stays JSON; in other text more is masked rather than less.
+    """
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            clean = scrub(data)
+            return text if clean == data else json.dumps(clean)
     if _compiled is not None:
         text = _compiled.sub(MASK, text)
     for shape in SHAPES.values():

@@ -62,7 +62,7 @@ class AwsProvider(CachedProvider):
                 raise SecretError("boto3 is not installed", fix="pip install 'bqx[aws]'") from error
             quick = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3, "mode": "standard"})
             try:
-                self._made = boto3.client(
+                self._made = boto3.session.Session().client(
                     "secretsmanager", region_name=self._region, endpoint_url=self._endpoint, config=quick
                 )
             except BotoCoreError as error:
