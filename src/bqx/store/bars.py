@@ -9,13 +9,14 @@ from typing import Any, Literal
 import polars as pl
 
 from bqx.market.bars import BARS_SCHEMA, empty_bars
-from bqx.market.calendar import DAY, datetime_of
+from bqx.market.calendar import DAY
 from bqx.store import ingest, registry
 from bqx.store.files import Codec
 from bqx.store.ingest import IngestResult
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
 from bqx.store.registry import Baseline
+from bqx.store.span import in_span
 
 _CURRENT = "(?1 IS NULL AND m.known_to IS NULL OR m.known_from <= ?1 AND (m.known_to IS NULL OR m.known_to > ?1))"
 
@@ -63,10 +64,9 @@ class BarStore:
     def _load(self, paths: Sequence[str], start: int, end: int) -> pl.DataFrame:
         if not paths:
             return empty_bars()
-        low, high = pl.lit(datetime_of(start)), pl.lit(datetime_of(end))
         frames = [pl.read_parquet(self.root / path, glob=False, memory_map=False) for path in paths]
         frame = pl.concat(frames).select(list(BARS_SCHEMA))
-        return frame.filter((pl.col("ts_utc") >= low) & (pl.col("ts_utc") < high))
+        return frame.filter(in_span((start, end)))
 
     def spans(self, as_of: AsOf = None) -> dict[str, tuple[int, int]]:
         """First and last minute of each pair that has bars."""

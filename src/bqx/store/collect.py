@@ -7,6 +7,7 @@ The rules, in full:
 3. Bars are never collected: every version of a corrected bar stays readable.
 4. A file no row refers to is an orphan of a killed run, or was freed by 1 and 2. While somebody holds a lease, one
    touched within the last hour may belong to a commit about to come, and stays; without a lease all go.
+   (`bqx store gc` takes the lease itself, so that no build runs beside it, and then all go.)
 5. Files are deleted inside a manifest transaction, and commits check inside theirs that their files exist:
    a commit that loses the race fails and is built again, it never refers to a deleted file.
 """

@@ -22,7 +22,9 @@ def commit(root: Path, manifest: Manifest, receipts: Iterable[Receipt], *, known
     batch = sorted(receipts, key=lambda r: (r.key, r.first_minute))
     _check_batch(batch)
     with manifest.transaction(faults=True) as con:
-        _check_files(root, batch)  # inside the transaction: gc deletes files inside one too
+        check_files(
+            root, [(r.key.name, r.path, r.bytes) for r in batch]
+        )  # inside the transaction: gc deletes files inside one too
         fresh = [(receipt, at) for receipt in batch if not _is_current(con, receipt, at := _partition_id(con, receipt))]
         if not fresh:
             return 0
@@ -53,17 +55,16 @@ def _check_batch(batch: Sequence[Receipt]) -> None:
         raise StoreError(f"one commit holds {sorted(twice)[0]} twice", fix="stage each partition once")
 
 
-def _check_files(root: Path, batch: Sequence[Receipt]) -> None:
-    for receipt in batch:
+def check_files(root: Path, files: Iterable[tuple[str, str, int]]) -> None:
+    """Raise StoreError unless each (name, path, bytes) is on disk in full."""
+    for name, path, wanted in files:
         try:
-            size = (root / receipt.path).stat().st_size
+            size = (root / path).stat().st_size
         except FileNotFoundError:
             size = -1
-        if size != receipt.bytes:
-            found = "is gone" if size < 0 else f"has {size} bytes instead of {receipt.bytes}"
-            raise StoreError(
-                f"the staged file {found}", where=f"{receipt.key.name} {receipt.path}", fix="build it again"
-            )
+        if size != wanted:
+            found = "is gone" if size < 0 else f"has {size} bytes instead of {wanted}"
+            raise StoreError(f"the staged file {found}", where=f"{name} {path}", fix="run the same command again")
 
 
 def _partition_id(con: sqlite3.Connection, receipt: Receipt) -> int:

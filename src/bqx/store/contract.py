@@ -156,7 +156,7 @@ class PartitionInfo:
 
     @property
     def bytes(self) -> int:
-        """Bytes of its files; a tail file counts by its share of rows only in `gc`, here in full."""
+        """Bytes of its files; a tail file is shared by the pairs of its dataset and counts in full."""
         return sum(piece.bytes for piece in self.pieces)
 
 

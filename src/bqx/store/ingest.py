@@ -15,7 +15,7 @@ from bqx.base.errors import StoreError
 from bqx.market.bars import BARS_SCHEMA, PRICE_COLUMNS, as_bars
 from bqx.market.calendar import DAY
 from bqx.market.pairs import parse_pair
-from bqx.store.commit import file_id
+from bqx.store.commit import check_files, file_id
 from bqx.store.content import content_hash
 from bqx.store.files import Codec, Written, write_table
 from bqx.store.known import AsOf, known_us
@@ -81,7 +81,7 @@ def ingest(
         if counts[0] or counts[2]:
             months.append(_Month(str(ym), current, table, _day_hashes(table)))
     files = {m.ym: write_table(root, f"bars/{pair}", m.ym, m.table, codec) for m in months}
-    _commit(manifest, pair, source, months, files, known_us(known_at))
+    _commit(root, manifest, pair, source, months, files, known_us(known_at))
     return IngestResult(new, unchanged, corrected, tuple(m.ym for m in months))
 
 
@@ -152,6 +152,7 @@ def _day_hashes(table: pl.DataFrame) -> tuple[tuple[int, int, str], ...]:
 
 
 def _commit(
+    root: Path,
     manifest: Manifest,
     pair: str,
     source: Mapping[str, Any],
@@ -160,7 +161,9 @@ def _commit(
     known_at: int | None,
 ) -> None:
     """One transaction for all months; a source that brought nothing new is registered all the same."""
+    where = f"bars of {pair}"
     with manifest.transaction(faults=True) as con:
+        check_files(root, [(where, written.path, written.bytes) for written in files.values()])
         if not months and has_source(con, pair, source):
             return
         known = manifest.tick(con, "bars", known_at)

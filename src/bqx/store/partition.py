@@ -40,6 +40,11 @@ class PartitionKey:
         """First minute of the month and of the next one."""
         return month_span(self.ym)
 
+    @staticmethod
+    def is_name(text: str) -> bool:
+        """Whether `text` reads like a partition name."""
+        return _NAME.fullmatch(text) is not None
+
     @classmethod
     def parse(cls, name: str) -> PartitionKey:
         """Read a partition name; raises UsageError."""

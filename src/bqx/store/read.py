@@ -11,8 +11,8 @@ import polars as pl
 from bqx.base.errors import StoreError
 from bqx.market.calendar import datetime_of
 from bqx.store.contract import PartitionInfo, Piece
+from bqx.store.span import Span, in_span, span_text
 
-Span = tuple[int, int]
 _BUILD = "build what is missing with `bqx build run`, or narrow datasets, pairs or span"
 
 
@@ -33,9 +33,9 @@ def read(
     for pair in wanted:
         for dataset in datasets:
             if not table.get(pair, {}).get(dataset):
-                raise StoreError(f"no rows of {dataset} for {pair}{_span_text(span)}", fix=_BUILD)
+                raise StoreError(f"no rows of {dataset} for {pair}{span_text(span)}", fix=_BUILD)
     if not wanted:
-        raise StoreError(f"no rows of {', '.join(datasets)}{_span_text(span)}", fix=_BUILD)
+        raise StoreError(f"no rows of {', '.join(datasets)}{span_text(span)}", fix=_BUILD)
     chosen = {name: _columns_of(name, datasets, table, wanted, columns) for name in datasets}
     if columns is not None:
         _check_known(columns, chosen, len(datasets) > 1)
@@ -152,11 +152,6 @@ def scan_pieces(
             if kind == "tail":
                 frame = frame.slice(batch[0].row_start, batch[0].rows)
             if not inside and span is not None:
-                low, high = (pl.lit(datetime_of(minute)) for minute in span)
-                frame = frame.filter((pl.col("ts_utc") >= low) & (pl.col("ts_utc") < high))
+                frame = frame.filter(in_span(span))
             out.append(frame.select("ts_utc", *columns) if with_ts else frame.select(columns))
     return pl.concat(out) if len(out) > 1 else out[0]
-
-
-def _span_text(span: Span | None) -> str:
-    return "" if span is None else f" from {datetime_of(span[0])} to {datetime_of(span[1])}"
