@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import store_tables as tables
 
 from bqx.store.bars import BarStore
 from bqx.store.lake import Lake
 from bqx.store.manifest import Manifest
-import store_tables as tables
 
 
 @dataclass

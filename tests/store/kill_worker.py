@@ -1,8 +1,10 @@
 """A small run of the store, from bars to a compacted lake; killed at a fault point and run again it must go on.
 
-python kill_worker.py PROJECT
+python kill_worker.py FOLDER POINT:HIT...   one project and one process a fault point; prints the exit statuses as JSON
 """
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -38,5 +40,24 @@ def run(root: Path) -> None:
     manifest.close()
 
 
+def run_killed(root: Path, where: str) -> int:
+    """Run in a process of its own (forked before any thread exists, to save the imports); its wait status."""
+    child = os.fork()
+    if child == 0:
+        os.environ["BQX_FAULT"] = where
+        run(root)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main(folder: Path, points: list[str]) -> None:
+    done = {}
+    for where in points:
+        root = folder / where.replace(":", "-")
+        root.mkdir()
+        done[where] = run_killed(root, where)
+    print(json.dumps(done))
+
+
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

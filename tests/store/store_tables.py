@@ -19,7 +19,9 @@ def stamps(minutes: np.ndarray) -> pl.Series:
     return pl.Series("ts_utc", minutes * 60_000_000).cast(pl.Datetime("us", "UTC"))
 
 
-def month(ym: str, *, rows: int = 300, start: int = 0, seed: int = 0, columns: tuple[str, ...] = ("a", "b")) -> pl.DataFrame:
+def month(
+    ym: str, *, rows: int = 300, start: int = 0, seed: int = 0, columns: tuple[str, ...] = ("a", "b")
+) -> pl.DataFrame:
     """Rows of consecutive minutes from `start` minutes into the month; some NULLs; float32 and an int16 flag."""
     minutes = month_span(ym)[0] + start + np.arange(rows, dtype=np.int64)
     draw = np.random.default_rng([seed, minutes[0]])

@@ -61,7 +61,10 @@ def test_day_hashes_cover_the_days_a_span_touches(store) -> None:
     day = JULY // 1440
     got = store.bars.day_hashes(["eurusd", "gbpusd"], JULY + 1500, JULY + 2880)
     assert got == {("eurusd", day + 1): content_hash(as_bars(frame).slice(1440, 1440))}
-    assert set(store.bars.day_hashes(["eurusd"], JULY + 1500, JULY + 2881)) == {("eurusd", day + 1), ("eurusd", day + 2)}
+    assert set(store.bars.day_hashes(["eurusd"], JULY + 1500, JULY + 2881)) == {
+        ("eurusd", day + 1),
+        ("eurusd", day + 2),
+    }
 
 
 def test_another_vendor_must_be_asked_for(store) -> None:
@@ -76,7 +79,7 @@ def test_another_vendor_must_be_asked_for(store) -> None:
 @pytest.mark.parametrize("change", [{"price_side": "bid"}, {"simulated": True}])
 def test_price_sides_and_worlds_are_never_mixed_in_a_pair(store, change: dict[str, object]) -> None:
     store.bars.ingest("eurusd", tables.bars("2024_07"), tables.SOURCE)
-    with pytest.raises(StoreError, match="never mixed|holds real bars"):
+    with pytest.raises(StoreError, match=r"never mixed|holds real bars"):
         store.bars.ingest("eurusd", tables.bars("2024_08"), {**tables.SOURCE, **change}, policy="newest")
     store.bars.ingest("gbpusd", tables.bars("2024_08"), {**tables.SOURCE, **change})
     assert store.bars.simulated() is ("simulated" in change)

@@ -14,7 +14,11 @@ KEY = (DATASET, "eurusd", "2024_07")
 
 
 def files(store) -> set[str]:
-    return {p.relative_to(store.root).as_posix() for p in store.root.rglob("*") if p.suffix == ".parquet" or ".tmp-" in p.name}
+    return {
+        p.relative_to(store.root).as_posix()
+        for p in store.root.rglob("*")
+        if p.suffix == ".parquet" or ".tmp-" in p.name
+    }
 
 
 def hold_lease(store) -> None:

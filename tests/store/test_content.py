@@ -60,7 +60,9 @@ def test_the_writer_does_not_matter(tmp_path: Path) -> None:
     "change",
     [
         lambda t: t.with_columns(pl.col("a").fill_null(0)),
-        lambda t: t.with_columns(a=pl.when(pl.int_range(pl.len()) == 3).then(9.0).otherwise(pl.col("a")).cast(pl.Float32)),
+        lambda t: t.with_columns(
+            a=pl.when(pl.int_range(pl.len()) == 3).then(9.0).otherwise(pl.col("a")).cast(pl.Float32)
+        ),
         lambda t: t.rename({"a": "c"}),
         lambda t: t.with_columns(pl.col("a").cast(pl.Float64)),
         lambda t: t.select("ts_utc", "b", "a", "flag"),
@@ -101,7 +103,10 @@ def test_the_same_bytes_with_1_and_4_threads(tmp_path: Path) -> None:
 def test_fingerprints_add_up() -> None:
     minutes = np.arange(28_000_000, 28_030_000, dtype=np.int64)
     whole = ts_fingerprint(minutes)
-    assert combine([ts_fingerprint(minutes[:7]), ts_fingerprint(minutes[7:20_000]), ts_fingerprint(minutes[20_000:])]) == whole
+    assert (
+        combine([ts_fingerprint(minutes[:7]), ts_fingerprint(minutes[7:20_000]), ts_fingerprint(minutes[20_000:])])
+        == whole
+    )
     swapped = minutes.copy()
     swapped[5] += 1_000_000
     assert ts_fingerprint(swapped) != whole

@@ -1,6 +1,6 @@
 """kill -9 at each named fault point, early and late in a run: nothing half-written is seen, a rerun ends the same."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -48,19 +48,24 @@ def test_the_undisturbed_run_is_what_it_should_be(undisturbed: dict[str, object]
     assert all(len(undisturbed[name][3]) == 1 for name in names)  # type: ignore[index]
 
 
-@pytest.mark.parametrize(
-    "where", [f"{point}:{hit}" for point in FAULT_POINTS for hit in ((1, 6) if "commit" in point else (1, 7, 13))]
-)
-def test_kill_and_run_again(tmp_path: Path, where: str, undisturbed: dict[str, object]) -> None:
-    done = subprocess.run(
-        [sys.executable, str(HERE / "kill_worker.py"), str(tmp_path)],
-        env={**os.environ, "BQX_FAULT": where},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    manifest = Manifest(tmp_path / "manifest.sqlite")
-    lake = Lake(tmp_path, manifest)
+POINTS = [f"{point}:{hit}" for point in FAULT_POINTS for hit in ((1, 6) if "commit" in point else (1, 7, 13))]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """Folder with one project a fault point, and how each run ended."""
+    folder = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, str(HERE / "kill_worker.py"), str(folder), *POINTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("where", POINTS)
+def test_kill_and_run_again(where: str, killed: tuple[Path, dict[str, int]], undisturbed: dict[str, object]) -> None:
+    root = killed[0] / where.replace(":", "-")
+    assert killed[1][where] == -signal.SIGKILL
+    manifest = Manifest(root / "manifest.sqlite")
+    lake = Lake(root, manifest)
     assert lake.verify(deep=True) == []
     for info in lake.partitions():  # absent or complete: July whole, August by whole tails
         assert info.rows in ((300,) if info.key.ym == "2024_07" else (5, 10))
@@ -70,19 +75,21 @@ def test_kill_and_run_again(tmp_path: Path, where: str, undisturbed: dict[str, o
             by_month.setdefault(info.key.ym, set()).add((info.complete_through, len(info.pieces)))
         assert all(len(seen) == 1 for seen in by_month.values())
     referenced = {p.path for i in lake.partitions() for p in i.pieces}
-    on_disk = {p.relative_to(tmp_path).as_posix() for p in (tmp_path / "lake").rglob("*") if p.is_file()}
+    on_disk = {p.relative_to(root).as_posix() for p in (root / "lake").rglob("*") if p.is_file()}
     manifest.close()
     if where.startswith(("after-temp", "after-fsync")):
-        assert any(".tmp-" in name for name in _files(tmp_path))
+        assert any(".tmp-" in name for name in _files(root))
     assert referenced <= on_disk
 
-    kill_worker.run(tmp_path)
-    assert state(tmp_path) == undisturbed
-    manifest = Manifest(tmp_path / "manifest.sqlite")
-    lake = Lake(tmp_path, manifest)
+    kill_worker.run(root)
+    assert state(root) == undisturbed
+    manifest = Manifest(root / "manifest.sqlite")
+    lake = Lake(root, manifest)
     lake.gc(keep_generations=0)
-    live = {p.path for i in lake.partitions() for p in i.pieces} | {m["path"] for m in BarStore(tmp_path, manifest).months()}
-    assert _files(tmp_path) == live
+    live = {p.path for i in lake.partitions() for p in i.pieces} | {
+        m["path"] for m in BarStore(root, manifest).months()
+    }
+    assert _files(root) == live
     assert lake.verify(deep=True) == []
     manifest.close()
 

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 import store_tables as tables
-from store_tables import DATASET
 from polars.testing import assert_frame_equal
+from store_tables import DATASET
 
 from bqx.base.errors import StoreError, UsageError
 from bqx.market.calendar import month_span
@@ -148,7 +148,7 @@ def test_several_datasets_side_by_side(store) -> None:
 def test_rows_that_do_not_match_are_an_error_not_a_join(store) -> None:
     store.put((DATASET, "eurusd", "2024_07"))
     store.put(("base_bqx", "eurusd", "2024_07"), rows=299)
-    with pytest.raises(StoreError, match="has 300 rows .* has 299"):
+    with pytest.raises(StoreError, match=r"has 300 rows .* has 299"):
         store.lake.read([DATASET, "base_bqx"])
     store.put((DATASET, "eurusd", "2024_08"))
     with pytest.raises(StoreError, match="2024_08 is in returns_raw_rate but not in base_bqx"):

@@ -31,7 +31,7 @@ def test_name_and_parse_are_inverse(name: str, key: tuple[str, str, str]) -> Non
     ],
 )
 def test_bad_names_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="month that does not exist|not a partition name"):
+    with pytest.raises(UsageError, match=r"month that does not exist|not a partition name"):
         PartitionKey.parse(name)
 
 

@@ -38,7 +38,13 @@ def one(sql: Sql, text: str, **options: object) -> tuple:
 def test_datasets_partitions_and_bars_by_name(sql: Sql) -> None:
     assert one(sql, f"SELECT count(*), count(a), min(pair), max(pair) FROM {DATASET}") == (
         610,
-        2 * (300 - tables.month("2024_07", seed=6)["a"].null_count() + 5 - tables.month("2024_08", rows=5)["a"].null_count()),
+        2
+        * (
+            300
+            - tables.month("2024_07", seed=6)["a"].null_count()
+            + 5
+            - tables.month("2024_08", rows=5)["a"].null_count()
+        ),
         "eurusd",
         "gbpusd",
     )
@@ -145,6 +151,10 @@ print(Sql(root, Manifest(root / "manifest.sqlite")).query("SELECT count(*) AS n 
 
 def test_without_pyarrow_and_without_noise_at_the_end(sql: Sql, store) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, str(store.root)], env=dict(os.environ), capture_output=True, text=True, check=True
+        [sys.executable, "-c", _SCRIPT, str(store.root)],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert (done.stdout.strip(), done.stderr) == ("200", "")
