@@ -131,6 +131,16 @@ def _outcomes(
 
 
 @dataclass
+class _State:
+    """How a unit stands."""
+
+    seconds: float = 0.0
+    rows: int = 0
+    attempts: int = 0
+    reason: str | None = None
+
+
+@dataclass
 class _Book:
     """Commits outcomes and keeps the accounts; used by the coordinating thread only."""
 
@@ -140,33 +150,42 @@ class _Book:
     report: BuildReport
     started: str
     spent: dict[str, list[float]] = field(default_factory=dict)
-    units: set[tuple[str, str]] = field(default_factory=set)
+    units: dict[tuple[str, str], _State] = field(default_factory=dict)
 
     def take(self, outcome: Outcome) -> None:
+        """A unit cut by pairs comes in parts: they add up, and one that fails makes the unit fail."""
         unit, report = outcome.unit, self.report
         report.core_seconds += outcome.seconds
+        state = self.units.setdefault((unit.dataset, unit.ym), _State())
+        state.seconds += outcome.seconds
+        state.attempts = max(state.attempts, outcome.attempts)
         if outcome.reason is not None:
-            self.ledger.put_unit(
-                unit.dataset, unit.ym, "failed", report.run_id, reason=outcome.reason, attempts=outcome.attempts
-            )
-            report.failures.append(
-                {"dataset": unit.dataset, "month": unit.ym, "attempts": outcome.attempts, "reason": outcome.reason}
-            )
-            return
-        self.lease.check()
-        self.project.store.commit(outcome.receipts)
-        size = sum(r.bytes for r in outcome.receipts)
+            state.reason = state.reason or outcome.reason
+        else:
+            self._commit(outcome)
+            state.rows += unit.rows
         self.ledger.put_unit(
             unit.dataset,
             unit.ym,
-            "built",
+            "failed" if state.reason else "built",
             report.run_id,
-            attempts=outcome.attempts,
-            seconds=outcome.seconds,
-            rows=unit.rows,
+            reason=state.reason,
+            attempts=state.attempts,
+            seconds=state.seconds,
+            rows=state.rows,
         )
-        self.units.add((unit.dataset, unit.ym))
-        report.built = len(self.units)
+        report.built = sum(s.reason is None for s in self.units.values())
+        report.failures = [
+            {"dataset": dataset, "month": ym, "attempts": s.attempts, "reason": s.reason}
+            for (dataset, ym), s in sorted(self.units.items(), key=lambda item: item[0][::-1])
+            if s.reason is not None
+        ]
+
+    def _commit(self, outcome: Outcome) -> None:
+        unit, report = outcome.unit, self.report
+        self.lease.check()
+        self.project.store.commit(outcome.receipts)
+        size = sum(r.bytes for r in outcome.receipts)
         report.partitions += len(outcome.receipts)
         report.values += unit.values
         report.bytes += size

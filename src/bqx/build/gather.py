@@ -66,19 +66,23 @@ def gather(
 
 
 def recipe(home: Dataset, columns: Sequence[str] | None = None) -> Recipe:
-    """The planner's view of a dataset, in registry order; raises UsageError for an unknown column."""
+    """The planner's view of a dataset; raises UsageError for an unknown column.
+
+    Only `columns` depends on what is wanted: a partition of some columns has the inputs of the whole dataset, so
+    that asking for fewer never makes it stale.
+    """
     wanted = [c.name for c in home.columns] if columns is None else list(columns)
     if unknown := [name for name in wanted if name not in home.by_name]:
         raise UsageError(f"{home.name} has no column {unknown[0]!r}", fix=f"it has {', '.join(home.by_name)}")
-    items = [c for c in home.columns if c.name in set(wanted)]
     return Recipe(
         name=home.name,
         code=f"{home.version}:{home.code_hash}",
         uses=home.uses,
-        reads_bars=bool(home.uses) or any(c.warmup > 0 for c in items),
-        warmup=max((c.warmup for c in items), default=0),
-        columns={c.name: ITEMSIZE[c.dtype] for c in items},
-        earliest=partial(_earliest, home, tuple(c.name for c in items)),
+        reads_bars=bool(home.uses) or any(c.warmup > 0 for c in home.columns),
+        warmup=max((c.warmup for c in home.columns), default=0),
+        order=tuple(c.name for c in home.columns),
+        columns={c.name: ITEMSIZE[c.dtype] for c in home.columns if c.name in set(wanted)},
+        earliest=partial(earliest, home),
     )
 
 
@@ -86,10 +90,6 @@ def anchors(inputs: Inputs) -> Anchors:
     """T0, baselines and gaps in the form the features take."""
     baseline = {p: (row.epoch, row.baseline_ts, row.baseline_mid) for p, row in inputs.baselines.items()}
     return Anchors(inputs.t0, baseline, inputs.edges)
-
-
-def _earliest(home: Dataset, columns: tuple[str, ...], minute: int, calendar: Calendar) -> int:
-    return earliest(home, minute, calendar, columns)
 
 
 def _first_bar(

@@ -28,7 +28,8 @@ class Recipe:
     """What the planner must know of a dataset.
 
     reads_bars : False for pure calendar datasets. everyone : the value of a pair uses the bars of all pairs.
-    warmup : bars the most demanding column needs. columns : chosen ones with their item sizes in bytes.
+    warmup : bars the most demanding column needs. order : all columns.
+    columns : those wanted, with their item sizes in bytes.
     earliest : first minute that a value at a minute can see.
     """
 
@@ -37,6 +38,7 @@ class Recipe:
     uses: frozenset[str]
     reads_bars: bool
     warmup: int
+    order: tuple[str, ...]
     columns: Mapping[str, int]
     earliest: Callable[[int, Calendar], int]
 

@@ -60,16 +60,8 @@ class Ledger:
         seconds: float = 0.0,
         rows: int = 0,
     ) -> None:
-        """Record how a unit, or a part of its pairs, ended: `built` or `failed`; parts of one run add up."""
-        sql = (
-            "INSERT INTO unit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dataset, ym) DO UPDATE SET "
-            "status = CASE WHEN run_id = excluded.run_id AND status = 'failed' THEN status ELSE excluded.status END, "
-            "reason = CASE WHEN run_id = excluded.run_id THEN coalesce(excluded.reason, reason) "
-            "ELSE excluded.reason END, attempts = excluded.attempts, "
-            "seconds = excluded.seconds + iif(run_id = excluded.run_id, coalesce(seconds, 0), 0), "
-            "rows = excluded.rows + iif(run_id = excluded.run_id, coalesce(rows, 0), 0), "
-            "run_id = excluded.run_id, updated = excluded.updated"
-        )
+        """Record how a unit ended: `built` or `failed`."""
+        sql = "INSERT OR REPLACE INTO unit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         with self._manifest.transaction() as con:
             con.execute(sql, (dataset, ym, status, reason, attempts, seconds, rows, run_id, now_us()))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import UsageError
 from bqx.build.choice import Choice
-from bqx.build.inputs import Inputs, difference
+from bqx.build.inputs import Inputs, Recipe, difference
 from bqx.build.ledger import Rate
 from bqx.build.units import Piece, State, Unit
 from bqx.market.calendar import month_of, months_between
@@ -92,15 +92,16 @@ def make_plan(
 ) -> Plan:
     """Compare the hash of each wanted partition's inputs with the one it was built from. `force` builds all."""
     rates = rates or {}
+    by_key = {info.key: info for info in held}
     units, fresh = [], 0
     for dataset, ym, pieces in survey(inputs, held, choice, force=force):
         todo = tuple(piece for piece in pieces if piece.state != "fresh")
         done = len(pieces) - len(todo)
         fresh += done
         if todo:
-            columns = inputs.recipes[dataset].columns
-            rate = rates.get(dataset) or Rate(DEFAULT_NS, _default_bytes(columns))
-            units.append(Unit(dataset, ym, tuple(columns), todo, done, rate.ns_per_value, rate.bytes_per_value))
+            columns = _with_held(inputs.recipes[dataset], [by_key.get(PartitionKey(dataset, p.pair, ym)) for p in todo])
+            rate = rates.get(dataset) or Rate(DEFAULT_NS, _default_bytes(inputs.recipes[dataset].columns))
+            units.append(Unit(dataset, ym, columns, todo, done, rate.ns_per_value, rate.bytes_per_value))
     return Plan(tuple(units), fresh, threads, all(unit.dataset in rates for unit in units))
 
 
@@ -122,6 +123,12 @@ def _judge(info: PartitionInfo | None, digest: str, columns: tuple[str, ...], fo
     if lacking := [name for name in columns if name not in set(info.columns)]:
         return "stale", f"{len(lacking)} columns missing"
     return ("stale", "forced") if force else ("fresh", "")
+
+
+def _with_held(recipe: Recipe, held: Sequence[PartitionInfo | None]) -> tuple[str, ...]:
+    """The wanted columns and those the partitions hold already: building some never loses others."""
+    names = {*recipe.columns, *(name for info in held if info for name in info.columns)}
+    return tuple(name for name in recipe.order if name in names)
 
 
 def _wanted(asked: tuple[str, ...] | None, known: Mapping[str, Any] | Sequence[str], what: str) -> list[str]:
