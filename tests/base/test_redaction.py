@@ -22,7 +22,7 @@ CASES = {
     "github": (f"clone with {GITHUB}", GITHUB),
     "pem": (f"key:\n{PEM}\nend", "MIIEow"),
     "url": (f"postgres://me:{WORD}@db.example/x", WORD),
-    "url with @": (f"postgres://me:p@{WORD}@db.example/x", WORD),
+    "url with @": ("postgres://me:" + f"p@{WORD}@db.example/x", WORD),
     "url with /": (f"amqp://me:a/{WORD}@db/x", WORD),
     "libpq": (f"host=db user=me password={WORD} dbname=x", WORD),
     "libpq quoted": (f"password='{WORD} and more'", "and more"),

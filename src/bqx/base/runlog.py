@@ -56,6 +56,7 @@ def start_run(command: str, *, run_id: str | None = None, log_json: bool = False
         _JsonFormatter() if log_json else _HumanFormatter(), logging.DEBUG if log_json else logging.WARNING
     )
     root.addHandler(handler)
+    logging.captureWarnings(False)
     logging.captureWarnings(log_json)  # a Python warning must not break the one-object-a-line promise
     set_level(os.environ.get("BQX_LOG_LEVEL", "info"))
     event("run.start", command=command)

@@ -71,8 +71,8 @@ class Repository:
 
     def _introduced(self) -> Iterator[tuple[str, str, str]]:
         log = self._run(
-            "log", "--all", "--reflog", "--reverse", "--root", "-m", "--raw", "--no-abbrev", "--no-renames",
-            "--no-ext-diff", "--no-textconv", "-z", "--format=commit %H", "--", str(self._spec),
+            "log", "--all", "--reflog", "--topo-order", "--reverse", "--root", "-m", "--raw", "--no-abbrev",
+            "--no-renames", "--no-ext-diff", "--no-textconv", "-z", "--format=commit %H", "--", str(self._spec),
         )  # fmt: skip
         commit, seen = "", set()
         tokens = iter(os.fsdecode(log).split("\0"))

@@ -24,12 +24,14 @@ from bqx.ops.secretscan_plugins import OURS
 _MIN_LINE = 8
 _MAX_LINE = 4_096  # longer lines are cut into overlapping pieces, for some expressions are quadratic
 _OVERLAP = 512
+_MIN_LITERAL = 4  # a value with fewer characters outside its templates is none
 _LOCK = re.compile(
     r"(?:\.lock|\.sum|-lock\.json|\.lockb|\.lock\.txt|(?:^|/)SHA\d+SUMS|\.sha\d+)$|(?:^|/)requirements[^/]*\.txt$"
 )
 _CREDENTIAL = re.compile(r"passw|pwd|secret|token|api|auth|cred|\bkey|_key|key_", re.IGNORECASE)
 _PROSE = re.compile(r"[A-Z][A-Za-z]*(?:[ ,;:.'/()-]+[A-Za-z]+)+[.!?:]?")
 _KEYWORD = re.compile("|".join(DENYLIST), re.IGNORECASE)
+_TEMPLATE = re.compile(r"\{[A-Za-z_][\w.]*\}|<[A-Za-z_ -]+>")
 _PLACEHOLDER = re.compile(
     r"<[^>]*>|\$?\{[^}]*\}?|\$\w+|%\(?\w+\)?s?|\*+|\.{2,}|\[[^\]]*\]|[xX]{3,}|None|null|true|false", re.IGNORECASE
 )
@@ -80,7 +82,7 @@ class LineScanner:
             Hit(plugin.secret_type, value)
             for plugin in self._specific
             for value in plugin.analyze_string(line)
-            if not _PLACEHOLDER.fullmatch(value)
+            if not is_placeholder(value)
         ]
         known = {hit.value for hit in hits}
         for plugin in self._generic:
@@ -110,7 +112,7 @@ def _generic_values(plugin: BasePlugin, line: str, entropy: bool, keywords: Any)
 
 def _is_noise(value: str, line: str, plugin: BasePlugin) -> bool:
     return (
-        bool(_PLACEHOLDER.fullmatch(value.strip()))
+        is_placeholder(value)
         or bool(_PROSE.fullmatch(value.strip()))
         or heuristic.is_templated_secret(value)
         or heuristic.is_not_alphanumeric_string(value)
@@ -119,6 +121,13 @@ def _is_noise(value: str, line: str, plugin: BasePlugin) -> bool:
         or heuristic.is_prefixed_with_dollar_sign(value)
         or heuristic.is_likely_id_string(value, line, plugin)
     )
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether `value` is a template (``<password>``, ``{pw}``, ``$PW``, ``%s``) with hardly anything beside."""
+    bare = value.strip()
+    left = _TEMPLATE.sub("", bare)
+    return bool(_PLACEHOLDER.fullmatch(bare)) or (left != bare and len(left) < _MIN_LITERAL)
 
 
 def _pieces(line: str) -> list[str]:

@@ -33,7 +33,7 @@ class DsnPasswordDetector(RegexBasedDetector):
             re.IGNORECASE,
         ),
         re.compile(
-            r"\b(?:password|pwd)\s*=\s*[\"']?([^\s;\"'&]+)[\"']?[\s;].{0,200}?"
+            r"\b(?:password|pwd)\s*=\s*[\"']?([^\s;\"']+)[\"']?[\s;].{0,200}?"
             r"\b(?:host|hostaddr|dbname|user|server|uid|sslmode)\s*=\s*[^\s;]",
             re.IGNORECASE,
         ),
