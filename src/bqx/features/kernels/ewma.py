@@ -9,19 +9,18 @@ from bqx.features.kernels.jit import kernel
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
-I8 = NDArray[np.int64]
 
 
 @kernel
-def ewma_step(change: F8, alpha: float, seed: int, count: I8, mean: F8) -> None:
+def ewma_step(change: F8, row: int, alpha: float, seed: int, count: F8, mean: F8) -> None:
     """Take one row in: the mean of squares of the first `seed` valid changes, then mean += alpha (square - mean)."""
     for j in range(len(mean)):
-        v = change[j]
-        if v == v:
-            square = v * v
-            count[j] += 1
-            weight = 1.0 / count[j] if count[j] <= seed else alpha
-            mean[j] += weight * (square - mean[j])
+        v = change[row, j]
+        valid = v == v
+        taken = count[j] + (1.0 if valid else 0.0)
+        weight = 1.0 / taken if taken <= seed else alpha
+        mean[j] += weight * (v * v - mean[j]) if valid else 0.0
+        count[j] = taken
 
 
 @kernel
@@ -33,13 +32,14 @@ def ewma_deviation(change: F8, seg_age: I4, alpha: float, seed: int, need: int, 
     """
     n, p = change.shape
     out = np.empty((n, p))
-    count, mean = np.zeros(p, dtype=np.int64), np.zeros(p)
+    count, mean = np.zeros(p), np.zeros(p)
     for r in range(n):
         if seg_age[r] == 0:
-            count[:], mean[:] = 0, 0.0
+            for j in range(p):
+                count[j], mean[j] = 0.0, 0.0
             for k in range(max(0, r - burn), r):
-                ewma_step(change[k], alpha, seed, count, mean)
+                ewma_step(change, k, alpha, seed, count, mean)
         for j in range(p):
             out[r, j] = np.sqrt(mean[j]) if count[j] >= need else np.nan
-        ewma_step(change[r], alpha, seed, count, mean)
+        ewma_step(change, r, alpha, seed, count, mean)
     return out

@@ -15,13 +15,11 @@ BPS = 1e4
 
 
 @kernel
-def reference_step(seg_age: int, open_row: F8, reference: F8) -> None:
+def reference_step(seg_age: int, open_: F8, row: int, reference: F8) -> None:
     """Advance the first valid open of the segment, one per lane; NaN until the segment's first bar."""
     for j in range(len(reference)):
-        if seg_age == 0:
-            reference[j] = np.nan
-        if reference[j] != reference[j]:
-            reference[j] = open_row[j]
+        before = np.nan if seg_age == 0 else reference[j]
+        reference[j] = before if before == before else open_[row, j]
 
 
 @kernel
@@ -31,8 +29,9 @@ def references(open_: F8, seg_age: I4) -> F8:
     out = np.empty((n, p))
     state = np.full(p, np.nan)
     for r in range(n):
-        reference_step(seg_age[r], open_[r], state)
-        out[r] = state
+        reference_step(seg_age[r], open_, r, state)
+        for j in range(p):
+            out[r, j] = state[j]
     return out
 
 
@@ -49,17 +48,18 @@ def levels(price: F8, reference: F8) -> F8:
 
 
 @kernel
-def change_step(seg_age: int, close_row: F8, reference: F8, last: F8, out: F8) -> None:
-    """Log change since the last price of the segment, in bps; the segment's first is its own open to close."""
+def change_step(seg_age: int, close: F8, reference: F8, row: int, last: F8, out: F8) -> None:
+    """Log change since the last price of the segment, in bps; the segment's first is its own open to close.
+
+    last : the last price of the segment, one per lane. Writes out[row].
+    """
     for j in range(len(last)):
-        if seg_age == 0:
-            last[j] = np.nan
-        c = close_row[j]
-        out[j] = np.nan
-        if c == c:
-            before = last[j] if last[j] == last[j] else reference[j]
-            out[j] = BPS * log_ratio(c, before)
-            last[j] = c
+        c = close[row, j]
+        held = np.nan if seg_age == 0 else last[j]
+        before = held if held == held else reference[row, j]
+        valid = c == c
+        out[row, j] = BPS * log_ratio(c, before) if valid else np.nan
+        last[j] = c if valid else held
 
 
 @kernel
@@ -69,5 +69,5 @@ def changes(close: F8, reference: F8, seg_age: I4) -> F8:
     out = np.empty((n, p))
     last = np.full(p, np.nan)
     for r in range(n):
-        change_step(seg_age[r], close[r], reference[r], last, out[r])
+        change_step(seg_age[r], close, reference, r, last, out)
     return out

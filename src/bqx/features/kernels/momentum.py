@@ -22,21 +22,25 @@ I4 = NDArray[np.int32]
 
 @kernel
 def momentum_step(
-    close: F8, r: int, seg_age: int, window: int, need: int, state: F8, shift: F8, excess: F8, deviation: F8
+    close: F8, r: int, seg_age: int, window: int, need: int, state: F8, out: tuple[F8, F8, F8], row: int
 ) -> None:
-    """Emit for row r from the W closes before it, then take row r in.
+    """Emit into row `row` for bar r from the W closes before it, then take bar r in.
 
-    shift + excess is the mean of those closes (kept apart, so that mean - price loses no digits), deviation their
-    sample standard deviation; NaN unless all of r - W .. r lie in one segment and at least `need` of the W are valid.
+    out : shift, excess and deviation. shift + excess is the mean of those closes (kept apart, so that mean - price
+    loses no digits), deviation their sample standard deviation; NaN unless all of r - W .. r lie in one segment and at
+    least `need` of the W are valid.
     """
-    p = close.shape[1]
-    for j in range(p):
-        ok = seg_age >= window and state[COUNT, j] >= need
-        shift[j] = state[SHIFT, j] if ok else np.nan
-        excess[j] = first_moment(state, j) if ok else np.nan
-        deviation[j] = np.sqrt(sample_variance(state, j)) if ok else np.nan
+    shift, excess, deviation = out
+    inside = seg_age >= window
+    for j in range(close.shape[1]):
+        ok = inside and state[COUNT, j] >= need
+        shift[row, j] = state[SHIFT, j] if ok else np.nan
+        excess[row, j] = first_moment(state, j) if ok else np.nan
+        deviation[row, j] = np.sqrt(sample_variance(state, j)) if ok else np.nan
     if seg_age == 0:
-        state[:] = 0.0
+        for k in range(STATE_ROWS):
+            for j in range(close.shape[1]):
+                state[k, j] = 0.0
     sums_step(close, r, window, r - seg_age, seg_age % RESTART == 0, state)
 
 
@@ -44,11 +48,11 @@ def momentum_step(
 def previous_closes(close: F8, seg_age: I4, window: int, need: int) -> tuple[F8, F8, F8]:
     """shift, excess and deviation of :func:`momentum_step` at every bar. Shapes (n, pairs)."""
     n, p = close.shape
-    shift, excess, deviation = np.empty((n, p)), np.empty((n, p)), np.empty((n, p))
+    out = (np.empty((n, p)), np.empty((n, p)), np.empty((n, p)))
     state = np.zeros((STATE_ROWS, p))
     for r in range(n):
-        momentum_step(close, r, seg_age[r], window, need, state, shift[r], excess[r], deviation[r])
-    return shift, excess, deviation
+        momentum_step(close, r, seg_age[r], window, need, state, out, r)
+    return out
 
 
 @kernel

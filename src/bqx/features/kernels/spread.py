@@ -21,14 +21,10 @@ def deviation_across(x: F8, seg_age: I4, window: int, need: int) -> F8:
     state = np.zeros((STATE_ROWS, p))
     run, last = np.zeros(p, dtype=np.int64), np.full(p, np.nan)
     for r in range(n):
-        equal_run_step(x[r], run, last)
+        equal_run_step(x, r, run, last)
         sums_step(x, r, window, 0, seg_age[r] % RESTART == 0, state)
         for j in range(p):
             count = state[COUNT, j]
-            if count < need:
-                out[r, j] = np.nan
-            elif run[j] >= count:
-                out[r, j] = 0.0
-            else:
-                out[r, j] = np.sqrt(sample_variance(state, j))
+            deviation = 0.0 if run[j] >= count else np.sqrt(sample_variance(state, j))
+            out[r, j] = deviation if count >= need else np.nan
     return out

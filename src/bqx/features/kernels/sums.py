@@ -22,27 +22,59 @@ STATE_ROWS = 6
 
 
 @kernel
-def _add(state: F8, j: int, x: float, sign: float) -> None:
-    d = x - state[SHIFT, j]
-    v = sign * d
-    s = state[S1, j]
-    t = s + v
-    b = t - s
-    state[E1, j] += (s - (t - b)) + (v - b)
-    state[S1, j] = t
-    v = sign * (d * d)
-    s = state[S2, j]
-    t = s + v
-    b = t - s
-    state[E2, j] += (s - (t - b)) + (v - b)
-    state[S2, j] = t
-    state[COUNT, j] += sign
+def _take(x: F8, row: int, sign: float, state: F8) -> None:
+    """Add (sign 1) or remove (sign -1) one row; NaN lanes add an exact 0. No branches, so that lanes vectorise."""
+    for j in range(x.shape[1]):
+        value = x[row, j]
+        valid = value == value
+        d = value - state[SHIFT, j] if valid else 0.0
+        v = sign * d
+        s = state[S1, j]
+        t = s + v
+        b = t - s
+        state[E1, j] += (s - (t - b)) + (v - b)
+        state[S1, j] = t
+        v = sign * (d * d)
+        s = state[S2, j]
+        t = s + v
+        b = t - s
+        state[E2, j] += (s - (t - b)) + (v - b)
+        state[S2, j] = t
+        state[COUNT, j] += sign if valid else 0.0
 
 
 @kernel
-def _clear(state: F8, j: int, shift: float) -> None:
-    state[:, j] = 0.0
-    state[SHIFT, j] = shift
+def _refill(x: F8, row: int, state: F8) -> None:
+    """An empty lane starts anew, shifted by the value that is about to enter."""
+    empty = 0
+    for j in range(x.shape[1]):
+        empty += state[COUNT, j] == 0.0
+    if empty:
+        for j in range(x.shape[1]):
+            if state[COUNT, j] == 0.0:
+                for k in range(STATE_ROWS):
+                    state[k, j] = 0.0
+                state[SHIFT, j] = x[row, j] if x[row, j] == x[row, j] else 0.0
+
+
+@kernel
+def _restart(x: F8, r: int, first: int, state: F8) -> None:
+    """Sums of rows first .. r anew, shifted by their mean."""
+    cap, p = x.shape
+    for j in range(p):
+        for k in range(STATE_ROWS):
+            state[k, j] = 0.0
+    for k in range(first, r + 1):
+        row = k % cap
+        for j in range(p):
+            valid = x[row, j] == x[row, j]
+            state[S1, j] += x[row, j] if valid else 0.0
+            state[COUNT, j] += 1.0 if valid else 0.0
+    for j in range(p):
+        state[SHIFT, j] = state[S1, j] / state[COUNT, j] if state[COUNT, j] > 0.0 else 0.0
+        state[S1, j], state[COUNT, j] = 0.0, 0.0
+    for k in range(first, r + 1):
+        _take(x, k % cap, 1.0, state)
 
 
 @kernel
@@ -51,33 +83,14 @@ def sums_step(x: F8, r: int, window: int, floor: int, restart: bool, state: F8) 
 
     `state` covered the rows up to r - 1 before. NaN rows of a lane do not count.
     """
-    cap, p = x.shape
-    first = max(r - window + 1, floor)
+    cap = len(x)
     if restart:
-        for j in range(p):
-            total, count = 0.0, 0
-            for k in range(first, r + 1):
-                v = x[k % cap, j]
-                if v == v:
-                    total += v
-                    count += 1
-            _clear(state, j, total / count if count else 0.0)
-        for k in range(first, r + 1):
-            row = k % cap
-            for j in range(p):
-                if x[row, j] == x[row, j]:
-                    _add(state, j, x[row, j], 1.0)
+        _restart(x, r, max(r - window + 1, floor), state)
         return
-    new, old = r % cap, (r - window) % cap
-    leaves = r - window >= floor
-    for j in range(p):
-        v = x[new, j]
-        if leaves and x[old, j] == x[old, j]:
-            _add(state, j, x[old, j], -1.0)
-        if v == v:
-            if state[COUNT, j] == 0.0:
-                _clear(state, j, v)
-            _add(state, j, v, 1.0)
+    if r - window >= floor:
+        _take(x, (r - window) % cap, -1.0, state)
+    _refill(x, r % cap, state)
+    _take(x, r % cap, 1.0, state)
 
 
 @kernel
@@ -99,10 +112,10 @@ def sample_variance(state: F8, j: int) -> float:
 
 
 @kernel
-def equal_run_step(x_row: F8, run: NDArray[np.int64], last: F8) -> None:
+def equal_run_step(x: F8, row: int, run: NDArray[np.int64], last: F8) -> None:
     """Length of the run of equal valid values that ends here; a window is flat when the run covers its count."""
     for j in range(len(run)):
-        v = x_row[j]
-        if v == v:
-            run[j] = run[j] + 1 if v == last[j] else 1
-            last[j] = v
+        v = x[row, j]
+        valid = v == v
+        run[j] = (run[j] + 1 if v == last[j] else 1) if valid else run[j]
+        last[j] = v if valid else last[j]
