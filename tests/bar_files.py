@@ -76,9 +76,7 @@ def classic(path: Path, rows: Sequence[Row]) -> Path:
 
 
 def semicolons(path: Path, rows: Sequence[Row]) -> Path:
-    path.write_text(
-        "".join(f"{r.ts:%Y%m%d %H%M%S};{r.o:.5f};{r.h:.5f};{r.l:.5f};{r.c:.5f};{r.v}\n" for r in rows)
-    )
+    path.write_text("".join(f"{r.ts:%Y%m%d %H%M%S};{r.o:.5f};{r.h:.5f};{r.l:.5f};{r.c:.5f};{r.v}\n" for r in rows))
     return path
 
 

@@ -94,6 +94,13 @@ def find_closes(stamps: I8) -> tuple[WeeklyClose, ...]:
     return tuple(c for c in closes if abs(c.shut - _nearest_friday_close(c.shut)) <= FURTHEST + EARLY)
 
 
+def _crowded(stamps: I8) -> I8:
+    """Stamps with at least 10 others within an hour: stray bars in a weekend must not hide its close."""
+    near = np.searchsorted(stamps, stamps + 60, side="right") - np.searchsorted(stamps, stamps - 60)
+    out: I8 = stamps[near > 10]
+    return out
+
+
 def establish(
     stamps: I8,
     given: FileClock | None,
@@ -108,7 +115,7 @@ def establish(
     given : the clock the user or the file states; None means: UTC, if the weekly closes say so.
     Raises ClockError when most closes fall elsewhere (unless `trust`), or when nothing says what the clock is.
     """
-    closes = find_closes(stamps)
+    closes = find_closes(stamps) or find_closes(_crowded(stamps))
     clock = given or FileClock.utc()
     agreeing = sum(_agrees(c, clock) for c in closes)
     how = "stated in the file" if stated else ("option" if given else "weekly close")
