@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from bqx.build.lease import Lease
 from bqx.build.ledger import Ledger
 from bqx.build.planner import Plan, make_plan
 from bqx.build.progress import Progress
+from bqx.store.registry import put_calendar
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -46,6 +49,7 @@ def build(
         raise Unsupported("a project opened as of an earlier time cannot be built", fix="open it without as_of")
     with Lease(project.manifest, current_run().run_id) as lease:
         inputs, unregistered = gather(project, choice.columns if choice else None)
+        _keep_calendar(project)
         for row in unregistered:
             project.bars.put_baseline(row.pair, row.epoch, row.t0, row.baseline_ts, row.baseline_mid, row.source_hash)
         todo = _plan(project, inputs, choice or Choice(), threads, force)
@@ -78,3 +82,17 @@ def _plan(project: Project, inputs: Inputs, choice: Choice, threads: int, force:
     workers = cores(threads or project.config.build.threads)
     held = project.store.partitions(as_of=project.as_of)
     return make_plan(inputs, held, choice, rates=Ledger(project.manifest).rates(), threads=workers, force=force)
+
+
+def _keep_calendar(project: Project) -> None:
+    """The manifest holds the text of every calendar that partitions were built with."""
+    calendar = project.calendar
+    content = json.dumps(
+        {
+            "version": calendar.version,
+            "yearly": [f"{month:02}-{day:02}" for month, day in calendar.yearly],
+            "dates": [str(day) for day in calendar.dates],
+        }
+    )
+    digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+    put_calendar(project.manifest, digest, calendar.version, content)
