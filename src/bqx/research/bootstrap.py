@@ -15,44 +15,34 @@ I8 = NDArray[np.int64]
 def block_length(x: F8, floor: float = 1.0) -> float:
     """Expected block length for the stationary bootstrap of the mean of x (n,), at least `floor`.
 
-    Politis and White (2004) with the correction of Patton, Politis and White (2009): flat-top lag window, lag
-    order by the first run of insignificant autocorrelations; capped at ceil(min(3 sqrt n, n / 3)).
+    Politis and White (2004) with the correction of Patton, Politis and White (2009): flat-top lag window of twice the
+    first lag of a run of insignificant autocorrelations; capped at ceil(min(3 sqrt n, n / 3)). Equals arch's.
     """
     n = len(x)
     if n < 20:
         raise CheckError(f"a block length needs 20 values, there are {n}")
     e = x - x.mean()
+    if not e.any():
+        return max(floor, 1.0)
     run = max(5, int(np.log10(n)))
     longest = int(np.ceil(np.sqrt(n))) + run
+    small = np.array([abs(_correlation(e, k)) for k in range(longest + 1)]) < 2.0 * np.sqrt(np.log10(n) / n)
+    first = next((k for k in range(1, longest - run + 1) if small[k : k + run].all()), None)
+    lags = longest if first is None else min(2 * first, longest)
+    cov = np.array([float(e[k:] @ e[: n - k]) / n for k in range(lags + 1)])
+    k = np.arange(1, lags + 1)
+    weight = np.minimum(1.0, 2.0 * (1.0 - k / lags))
+    slope = 2.0 * float((weight * k * cov[1:]).sum())
+    spectrum = float(cov[0]) + 2.0 * float((weight * cov[1:]).sum())
     cap = float(np.ceil(min(3.0 * np.sqrt(n), n / 3.0)))
-    longest = min(longest, n - 1)
-    cov = np.array([float(e[k:] @ e[: n - k]) / n for k in range(longest + 1)])
-    if cov[0] <= 0.0:
-        return max(floor, 1.0)
-    rho = np.array([_correlation(e, k) for k in range(1, longest + 1)])
-    small = np.abs(rho) < 2.0 * np.sqrt(np.log10(n) / n)
-    m = next((k for k in range(longest - run + 1) if small[k : k + run].all()), None)
-    if m is None:
-        large = np.flatnonzero(~small)
-        order = longest if not len(large) else int(large.max()) + 1
-    else:
-        order = m
-    lags = min(2 * max(order, 1), longest)
-    k = np.arange(-lags, lags + 1)
-    weight = np.minimum(1.0, 2.0 * (1.0 - np.abs(k) / lags))
-    r = cov[np.abs(k)]
-    g, spectrum = float((weight * np.abs(k) * r).sum()), float((weight * r).sum())
-    if spectrum == 0.0:
-        return max(cap, floor)
-    best = float((g * g / (spectrum * spectrum)) ** (1.0 / 3.0) * n ** (1.0 / 3.0))
+    best = (slope * slope / (spectrum * spectrum)) ** (1.0 / 3.0) * n ** (1.0 / 3.0) if spectrum else cap
     return max(min(best, cap), floor, 1.0)
 
 
 def _correlation(e: F8, lag: int) -> float:
-    """Correlation of e with its lag, each part by its own size."""
-    head, tail = e[: len(e) - lag], e[lag:]
-    size = np.sqrt(float(head @ head) * float(tail @ tail))
-    return float(tail @ head) / size if size > 0 else 0.0
+    """Correlation of e with its lag; as in arch, the sums of squares leave out lag + 1 values."""
+    size = np.sqrt(float(e[lag + 1 :] @ e[lag + 1 :]) * float(e[: -(lag + 1)] @ e[: -(lag + 1)]))
+    return float(e[lag:] @ e[: len(e) - lag]) / size if size > 0 else 0.0
 
 
 @kernel

@@ -63,15 +63,21 @@ class FirstAnswer:
 
 def answer(project: Project, *, start: int | None = None, end: int | None = None, seed: int = 0) -> FirstAnswer:
     """First answer from a project's store; raises CheckError with what is needed when there is too little."""
-    pairs = project.config.project.pairs
-    return first_answer(
-        from_project(project.bars, project.store, project.calendar, pairs=pairs, start=start, end=end), seed=seed
+    matrix = from_project(
+        project.bars,
+        project.store,
+        project.calendar,
+        pairs=project.pairs,
+        start=start,
+        end=end,
+        as_of=project.as_of,
     )
+    return first_answer(matrix, seed=seed)
 
 
 def first_answer(m: Matrix, *, seed: int = 0, noise: int = NOISE_TARGETS, draws: int = DRAWS) -> FirstAnswer:
     """Ridge of Y_h on X, pooled over pairs, for each horizon; everything fitted inside the training folds."""
-    complete: NDArray[np.bool_] = np.isfinite(m.X).all(axis=2)
+    complete = np.asarray(np.isfinite(m.X).all(axis=2), dtype=np.bool_)
     labelled = np.isfinite(m.Y)
     live = np.flatnonzero((complete[:, :, None] & labelled).any(axis=(1, 2)))
     longest = max(m.horizons)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -19,35 +19,16 @@ from bqx.market.calendar import Calendar
 from bqx.market.panel import make_panel
 from bqx.research.targets import HORIZONS, targets
 
+if TYPE_CHECKING:
+    from bqx.store.bars import BarStore
+    from bqx.store.contract import FeatureStore
+
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 DATASETS = ("returns_raw_rate", "returns_raw_bqx", "returns_std_rate", "returns_std_bqx", "time_dual")
 """The 66 counted columns of the first answer."""
 LONG_HISTORY = 65 * 1440
-
-
-class Bars(Protocol):
-    """What is asked of a bar store."""
-
-    def read(
-        self, pairs: Sequence[str], start_minute: int, end_minute: int, as_of: int | None = None
-    ) -> dict[str, pl.DataFrame]: ...
-
-    def spans(self, as_of: int | None = None) -> dict[str, tuple[int, int]]: ...
-
-    def simulated(self, as_of: int | None = None) -> bool: ...
-
-
-class Features(Protocol):
-    """What is asked of a feature store."""
-
-    def read(
-        self,
-        datasets: str | Sequence[str],
-        pairs: Sequence[str] | None = None,
-        span: tuple[int, int] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> pl.LazyFrame: ...
+CHUNK = 22 * 1440
 
 
 @dataclass(frozen=True)
@@ -127,41 +108,70 @@ def from_bars(
 
 
 def from_project(
-    bars: Bars,
-    features: Features,
+    bars: BarStore,
+    features: FeatureStore,
     calendar: Calendar,
     *,
-    pairs: Sequence[str] | None = None,
+    pairs: Sequence[str],
     start: int | None = None,
     end: int | None = None,
     every: int | None = None,
     horizons: Sequence[int] = HORIZONS,
     datasets: Sequence[str] = DATASETS,
+    as_of: int | None = None,
 ) -> Matrix:
-    """Features as the store has them, labels from the project's bars. Without a span, all that bars cover."""
-    spans = bars.spans()
-    chosen = tuple(p for p in (pairs or sorted(spans)) if p in spans)
+    """Features as the store has them, labels from the project's bars; without a span, what is built.
+
+    Pairs that lack one of the datasets in the span are left out.
+    """
+    built = {home: _built(features, home, start, end, as_of) for home in datasets}
+    chosen = tuple(p for p in pairs if all(p in spans for spans in built.values()))
     if not chosen:
-        raise CheckError("no bars to answer from", fix="`bqx bars import` or `bqx bars simulate`, then `bqx build run`")
-    begin = min(spans[p][0] for p in chosen) if start is None else start
-    stop = max(spans[p][1] for p in chosen) + 1 if end is None else end
+        absent = ", ".join(home for home, spans in built.items() if not spans) or "some datasets for every pair"
+        raise CheckError(f"no rows of {absent} to answer from", fix="`bqx build run` for the months wanted")
+    span = [built[datasets[0]][p] for p in chosen]
+    begin = min(s[0] for s in span) if start is None else start
+    stop = max(s[1] for s in span) + 1 if end is None else end
     minute, position, step = _thin(calendar, begin, stop, every)
     names = [f"{home}.{c.name}" for home in datasets for c in dataset(home).columns]
     X = np.full((len(minute), len(chosen), len(names)), np.nan)
-    place = {pair: j for j, pair in enumerate(chosen)}
     k = 0
     for home in datasets:
-        width = len(dataset(home).columns)
         wanted = [c.name for c in dataset(home).columns]
         stamp = pl.col("ts_utc").dt.epoch("us") // 60_000_000
-        frame = features.read(home, chosen, (begin, stop), wanted)
+        frame = features.read(home, chosen, (begin, stop), wanted, as_of)
         frame = frame.with_columns(stamp.alias("minute")).filter(pl.col("minute") % step == 0)
         for (pair,), part in frame.collect().partition_by("pair", as_dict=True).items():
             rows = np.searchsorted(minute, part["minute"].to_numpy())
-            for i, name in enumerate(wanted):
-                X[rows, place[str(pair)], k + i] = part[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        k += width
-    first = earliest(dataset("returns_std_rate"), int(minute[0]), calendar, ["retz_1"])
-    first = min(first, earliest(dataset("base_bqx"), int(minute[0]), calendar, [f"M_{h}" for h in horizons]))
-    Y = _labels(bars.read(chosen, first, stop), chosen, calendar, first, stop, minute, horizons)
-    return Matrix(minute, position, chosen, tuple(names), tuple(horizons), step, X, Y, bars.simulated())
+            X[rows, chosen.index(str(pair)), k : k + len(wanted)] = _values(part, wanted)
+        k += len(wanted)
+    Y = np.empty((len(minute), len(chosen), len(horizons)))
+    chunk = CHUNK // step
+    for at in range(0, len(minute), chunk):
+        times = minute[at : at + chunk]
+        first = min(
+            earliest(dataset("returns_std_rate"), int(times[0]), calendar, ["retz_1"]),
+            earliest(dataset("base_bqx"), int(times[0]), calendar, [f"M_{h}" for h in horizons]),
+        )
+        last = int(times[-1]) + max(horizons) + 1
+        Y[at : at + chunk] = _labels(
+            bars.read(chosen, first, last, as_of), chosen, calendar, first, last, times, horizons
+        )
+    return Matrix(minute, position, chosen, tuple(names), tuple(horizons), step, X, Y, bars.simulated(as_of))
+
+
+def _values(frame: pl.DataFrame, columns: Sequence[str]) -> F8:
+    return np.column_stack([frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in columns])
+
+
+def _built(
+    features: FeatureStore, home: str, start: int | None, end: int | None, as_of: int | None
+) -> dict[str, tuple[int, int]]:
+    """First and last minute of each pair that has the dataset somewhere in the span."""
+    out: dict[str, tuple[int, int]] = {}
+    for info in features.partitions(as_of, home):
+        first, last = info.first_minute, info.last_minute
+        if (end is None or first < end) and (start is None or last >= start):
+            low, high = out.get(info.key.pair, (first, last))
+            out[info.key.pair] = (min(low, first), max(high, last))
+    return out

@@ -94,7 +94,8 @@ def choose_penalties(fit: Moments, choose: Moments) -> F8:
     """The penalty of PENALTIES with the least squared error on the rows of `choose`, for each target."""
     targets = fit.cross.shape[1]
     errors = np.stack([choose.errors(solve(fit, np.full(targets, p))) for p in PENALTIES])
-    return np.array(PENALTIES)[errors.argmin(axis=0)]
+    best: F8 = np.array(PENALTIES)[errors.argmin(axis=0)]
+    return best
 
 
 def fit_coefficients(Z: F8, Y: F8, position: I8, horizon: int, penalty: F8) -> F8:
