@@ -1,0 +1,1 @@
+"""Errors, settings, logs, secrets, redaction, atomic files, and reports whose numbers have provenance."""
