@@ -68,19 +68,21 @@ def check_files(root: Path, files: Iterable[tuple[str, str, int]]) -> None:
 
 
 def _partition_id(con: sqlite3.Connection, receipt: Receipt) -> int:
+    """Id of the receipt's partition, made when new."""
     key = receipt.key
-    con.execute("INSERT INTO dataset (name) VALUES (?) ON CONFLICT DO NOTHING", (key.dataset,))
-    values = (key.dataset, key.pair, key.ym)
-    con.execute(
-        "INSERT INTO partition (dataset_id, pair, ym) SELECT id, ?2, ?3 FROM dataset WHERE name = ?1 "
-        "ON CONFLICT DO NOTHING",
-        values,
-    )
     sql = (
         "SELECT p.id FROM partition p JOIN dataset d ON d.id = p.dataset_id "
         "WHERE d.name = ?1 AND p.pair = ?2 AND p.ym = ?3"
     )
-    return int(con.execute(sql, values).fetchone()[0])
+    row = con.execute(sql, (key.dataset, key.pair, key.ym)).fetchone()
+    if row is not None:
+        return int(row[0])
+    con.execute("INSERT INTO dataset (name) VALUES (?) ON CONFLICT DO NOTHING", (key.dataset,))
+    made = con.execute(
+        "INSERT INTO partition (dataset_id, pair, ym) SELECT id, ?2, ?3 FROM dataset WHERE name = ?1",
+        (key.dataset, key.pair, key.ym),
+    )
+    return int(made.lastrowid or 0)
 
 
 def _is_current(con: sqlite3.Connection, r: Receipt, partition: int) -> bool:

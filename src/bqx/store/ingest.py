@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
 from bqx.base.errors import StoreError
 from bqx.market.bars import BARS_SCHEMA, PRICE_COLUMNS, as_bars
-from bqx.market.calendar import DAY
+from bqx.market.calendar import DAY, month_of, month_span
 from bqx.market.pairs import parse_pair
 from bqx.store.commit import check_files, file_id
-from bqx.store.content import content_hash
+from bqx.store.content import content_hash, content_hashes
 from bqx.store.files import Codec, Written, write_table
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
 from bqx.store.registry import has_source, put_source, source_identity
-from bqx.store.stage import check_finite, minutes_of, schema_of
+from bqx.store.stage import I8, check_finite, minutes_of, schema_of
 
 _VALUES = [name for name in BARS_SCHEMA if name != "ts_utc"]
 
@@ -65,24 +67,34 @@ def ingest(
     pair = parse_pair(pair).name
     where = f"bars of {pair}"
     bars = as_bars(frame)
-    minutes_of(bars, where)
+    minutes = minutes_of(bars, where)
     check_finite(bars, where)
     if bars.select(pl.any_horizontal(pl.col(PRICE_COLUMNS).is_null()).any()).item():
         raise StoreError("a bar without prices cannot be stored", where=where)
     identity = source_identity(source)
     months: list[_Month] = []
     new = unchanged = corrected = 0
-    for (ym,), part in bars.group_by(pl.col("ts_utc").dt.strftime("%Y_%m"), maintain_order=True):
-        current, old = _current(root, manifest, pair, str(ym), identity)
+    for ym, part in _by_month(bars, minutes):
+        current, old = _current(root, manifest, pair, ym, identity)
         table, counts = _merge(old, part)
         if counts[2] and policy == "refuse":
-            _refuse_other_vendor(manifest, current, pair, str(ym), identity, counts[2])
+            _refuse_other_vendor(manifest, current, pair, ym, identity, counts[2])
         new, unchanged, corrected = new + counts[0], unchanged + counts[1], corrected + counts[2]
         if counts[0] or counts[2]:
-            months.append(_Month(str(ym), current, table, _day_hashes(table)))
+            months.append(_Month(ym, current, table, _day_hashes(table)))
     files = {m.ym: write_table(root, f"bars/{pair}", m.ym, m.table, codec) for m in months}
     _commit(root, manifest, pair, source, months, files, known_us(known_at))
     return IngestResult(new, unchanged, corrected, tuple(m.ym for m in months))
+
+
+def _by_month(bars: pl.DataFrame, minutes: I8) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Sorted bars cut at the ends of UTC months."""
+    at = 0
+    while at < len(minutes):
+        ym = month_of(int(minutes[at]))
+        stop = int(np.searchsorted(minutes, month_span(ym)[1]))
+        yield ym, bars.slice(at, stop - at)
+        at = stop
 
 
 def _current(
@@ -142,13 +154,12 @@ def _refuse_other_vendor(
 
 
 def _day_hashes(table: pl.DataFrame) -> tuple[tuple[int, int, str], ...]:
-    """(UTC day, rows, content hash) of each day; the rows are sorted, so a day is a slice."""
-    day = (table["ts_utc"].to_physical() // (DAY * 60_000_000)).rle()
-    out, at = [], 0
-    for length, value in zip(day.struct.field("len"), day.struct.field("value"), strict=True):
-        out.append((int(value), int(length), content_hash(table.slice(at, length))))
-        at += length
-    return tuple(out)
+    """(UTC day, rows, content hash) of each day; the rows are sorted, so a day is a run of rows."""
+    day = table["ts_utc"].cast(pl.Int64).to_numpy() // (DAY * 60_000_000)
+    starts = np.flatnonzero(np.r_[True, np.diff(day) != 0])
+    spans = [(int(a), int(b)) for a, b in pairwise([*starts, len(day)])]
+    hashes = content_hashes(table, spans)
+    return tuple((int(day[a]), b - a, digest) for (a, b), digest in zip(spans, hashes, strict=True))
 
 
 def _commit(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from bqx.base.errors import StoreError
 from bqx.market.calendar import datetime_of, month_of
-from bqx.store.content import content_hash
+from bqx.store.content import content_hash, content_hashes
 from bqx.store.contract import Receipt, Schema
 from bqx.store.files import Codec, write_table
 from bqx.store.fingerprint import ts_fingerprint
@@ -30,7 +29,7 @@ def minutes_of(table: pl.DataFrame, where: str) -> I8:
         raise StoreError("the first column must be ts_utc, a Datetime in microseconds UTC", where=where)
     if table["ts_utc"].null_count():
         raise StoreError(f"{table['ts_utc'].null_count()} rows have no ts_utc", where=where)
-    stamps = table["ts_utc"].to_physical().rechunk().to_numpy()
+    stamps = table["ts_utc"].cast(pl.Int64).rechunk().to_numpy()
     minutes = stamps // _MINUTE_US
     off = np.flatnonzero(stamps % _MINUTE_US)
     if len(off):
@@ -111,24 +110,24 @@ def stage_tail(
 ) -> list[Receipt]:
     """New rows of several pairs to one file, rows by pair; one receipt a pair and month."""
     check_dataset(dataset)
-    parts: list[tuple[PartitionKey, pl.DataFrame, I8, int, int]] = []
-    at = 0
-    for pair in sorted(tables):
-        minutes = minutes_of(tables[pair], f"{dataset} {pair}")
-        months = np.array([month_of(int(m)) for m in minutes])
-        edges = [0, *(np.flatnonzero(months[1:] != months[:-1]) + 1).tolist(), len(minutes)]
-        for start, stop in pairwise(edges):
-            if start == stop:
-                continue
-            key = PartitionKey(dataset, pair, str(months[start])).checked()
-            table = tables[pair].slice(start, stop - start)
-            through = min(complete_through, key.span[1] - 1)
-            _checked(table, key, through)
-            parts.append((key, table, minutes[start:stop], through, at))
-            at += stop - start
-    if not parts:
+    for pair in tables:
+        if tables[pair].columns[:1] != ["ts_utc"]:
+            raise StoreError("the first column must be ts_utc", where=f"{dataset} {pair}")
+    filled = [pair for pair in sorted(tables) if tables[pair].height]
+    if not filled:
         raise StoreError("a tail without rows is not written", where=dataset)
-    whole = pl.concat([table.select(pl.lit(key.pair).alias("pair"), pl.all()) for key, table, *_ in parts])
+    whole = pl.concat([tables[pair].select(pl.lit(pair).alias("pair"), pl.all()) for pair in filled]).rechunk()
+    check_finite(whole, f"tail of {dataset}")
+    features = whole.drop("pair")
+    parts: list[tuple[PartitionKey, int, I8]] = []
+    at = 0
+    for pair in filled:
+        minutes = minutes_of(features.slice(at, tables[pair].height), f"{dataset} {pair}")
+        parts += [(key, at + start, rows) for key, start, rows in _months(dataset, pair, minutes)]
+        at += len(minutes)
+    for key, _, minutes in parts:
+        _check_through(key, minutes, min(complete_through, key.span[1] - 1))
+    hashes = content_hashes(features, [(start, start + len(minutes)) for _, start, minutes in parts])
     newest = max(key.ym for key, *_ in parts)
     written = write_table(root, f"lake/{dataset}/{newest}", "tail", whole, codec)
     return [
@@ -140,18 +139,18 @@ def stage_tail(
             rows=len(minutes),
             first_minute=int(minutes[0]),
             last_minute=int(minutes[-1]),
-            complete_through=through,
+            complete_through=min(complete_through, key.span[1] - 1),
             file_hash=written.file_hash,
-            content_hash=content_hash(table),
+            content_hash=digest,
             ts_hash=ts_fingerprint(minutes),
             input_hash=_text(input_hash, "input_hash", key.name),
             code_version=_text(code_version, "code_version", key.name),
             schema=schema_of(whole),
-            null_counts=_null_counts(table),
+            null_counts=_null_counts(features.slice(start, len(minutes))),
             bytes=written.bytes,
             simulated=simulated,
         )
-        for key, table, minutes, through, start in parts
+        for (key, start, minutes), digest in zip(parts, hashes, strict=True)
     ]
 
 
@@ -171,12 +170,26 @@ def _checked(table: pl.DataFrame, key: PartitionKey, complete_through: int) -> I
         raise StoreError(
             f"rows from {datetime_of(int(minutes[0]))} to {datetime_of(int(minutes[-1]))} leave the month", where=where
         )
-    if complete_through < minutes[-1]:
-        raise StoreError(
-            f"complete_through {complete_through} is before the last row's minute {minutes[-1]}", where=where
-        )
+    _check_through(key, minutes, complete_through)
     check_finite(table, where)
     return minutes
+
+
+def _check_through(key: PartitionKey, minutes: I8, complete_through: int) -> None:
+    if complete_through < minutes[-1]:
+        raise StoreError(
+            f"complete_through {complete_through} is before the last row's minute {minutes[-1]}", where=key.name
+        )
+
+
+def _months(dataset: str, pair: str, minutes: I8) -> Iterator[tuple[PartitionKey, int, I8]]:
+    """Sorted minutes cut at the ends of months: key, first row, minutes."""
+    at = 0
+    while at < len(minutes):
+        key = PartitionKey(dataset, pair, month_of(int(minutes[at]))).checked()
+        stop = int(np.searchsorted(minutes, key.span[1]))
+        yield key, at, minutes[at:stop]
+        at = stop
 
 
 def _null_counts(table: pl.DataFrame) -> dict[str, int]:
