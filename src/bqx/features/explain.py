@@ -163,12 +163,23 @@ def _inputs(node: Support, view: View, row: int, lane: int) -> list[str]:
     return ["the minute itself (calendar)"]
 
 
+def _has_sums(node: Support) -> bool:
+    match node:
+        case Window():
+            return True
+        case All(parts):
+            return any(_has_sums(part) for part in parts)
+        case Baseline(of) | Lag(of, _, _):
+            return _has_sums(of)
+    return False
+
+
 def _anchor(item: Column, streams: Streams, row: int, lane: int) -> list[str]:
     grid = streams.panel.grid
     age = int(grid.seg_age[row])
     minute = grid.minute
     lines = [f"segment {int(grid.seg_id[row])}, began {_iso(int(minute[row - age]))}, {age} bars ago"]
-    if item.support.warmup > 1:
+    if _has_sums(item.support):
         lines.append(f"sums restarted {_iso(int(minute[row - age % RESTART]))}, {age % RESTART} bars ago")
     if "level" in item.tags:
         pair = streams.panel.pairs[lane]
