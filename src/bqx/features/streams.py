@@ -9,8 +9,10 @@ the bar's high and low are its exact extremes within the minute.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import cached_property, lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,12 @@ from numpy.typing import NDArray
 from bqx.base.errors import FeatureError
 from bqx.features.anchors import Anchors
 from bqx.features.kernels import ewma, extremes, lags, levels, momentum
-from bqx.features.support import All, Price, Support, Trajectory, Window, needed, segment_rows
+from bqx.features.support import All, Lag, Price, Support, Trajectory, Window, needed, segment_rows
 from bqx.market.calendar import Calendar
 from bqx.market.panel import Panel
 
 F8 = NDArray[np.float64]
+Domain = Literal["rate", "bqx"]
 
 WINDOWS = (15, 30, 45, 60, 75)
 """Look-backs of the raw BQX; the first is the stream's."""
@@ -55,6 +58,24 @@ def ewma_weight(half_life: int) -> float:
         return float(1 - Decimal(2) ** (Decimal(-1) / Decimal(half_life)))
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Additive bars of one domain: open, high, low, close (= y) and change (= dy), arrays (n, pairs) in bps.
+
+    ends : last level of each segment (segments, pairs), no rows where closures leave no gap. level, step : what y and
+    dy see.
+    """
+
+    open: F8
+    high: F8
+    low: F8
+    close: F8
+    change: F8
+    ends: F8
+    level: Support
+    step: Support
+
+
 class Streams:
     """Streams of one panel, each computed when first asked for; arrays (n, pairs), NaN for NULL.
 
@@ -84,6 +105,19 @@ class Streams:
     def rate_close(self) -> F8:
         """y of the rate stream."""
         return levels.levels(self.panel.close, self._reference)
+
+    @cached_property
+    def rate_open(self) -> F8:
+        """o of the rate stream, counted like y; `rate_high` and `rate_low` likewise."""
+        return levels.levels(self.panel.open, self._reference)
+
+    @cached_property
+    def rate_high(self) -> F8:
+        return levels.levels(self.panel.high, self._reference)
+
+    @cached_property
+    def rate_low(self) -> F8:
+        return levels.levels(self.panel.low, self._reference)
 
     @cached_property
     def rate_change(self) -> F8:
@@ -132,3 +166,34 @@ class Streams:
     def bqx_close(self) -> F8:
         """y of the bqx stream, M = M_15."""
         return self.oriented(WINDOWS[0])
+
+    @cached_property
+    def bqx_open(self) -> F8:
+        """M of the bar's open; `bqx_high` and `bqx_low` are M's exact extremes within the minute."""
+        return self.oriented(WINDOWS[0], self.panel.open)
+
+    @cached_property
+    def bqx_high(self) -> F8:
+        return self.oriented(WINDOWS[0], self.panel.high)
+
+    @cached_property
+    def bqx_low(self) -> F8:
+        return self.oriented(WINDOWS[0], self.panel.low)
+
+    @cached_property
+    def bqx_change(self) -> F8:
+        """dy of the bqx stream: M(t) - M(t-1) inside the segment."""
+        return lags.lag_inside(self.bqx_close, self.panel.grid.seg_age, 1)
+
+    @cached_property
+    def _no_ends(self) -> F8:
+        return np.empty((0, self.panel.shape[1]))
+
+    def stream(self, domain: Domain) -> Stream:
+        """The additive bars of a domain, for families that are written once for both."""
+        if domain == "rate":
+            bars = (self.rate_open, self.rate_high, self.rate_low, self.rate_close)
+            return Stream(*bars, self.rate_change, self.rate_ends, PRICE, PRICE)
+        bars = (self.bqx_open, self.bqx_high, self.bqx_low, self.bqx_close)
+        seen = momentum_support(WINDOWS[0])
+        return Stream(*bars, self.bqx_change, self._no_ends, seen, Lag(seen, 1, "SEG"))
