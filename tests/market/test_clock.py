@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import bar_files as bf
 import numpy as np
 import pytest
 from polars.testing import assert_frame_equal
 
+import bar_files as bf
 from bqx.base.errors import ClockError, UsageError
 from bqx.market.calendar import Calendar
 from bqx.market.clock import establish, find_closes

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import bar_files as bf
 import pytest
 from polars.testing import assert_frame_equal
 
+import bar_files as bf
 from bqx.base.errors import InputError, UsageError
 from bqx.market.bars import BARS_SCHEMA
 from bqx.market.calendar import Calendar

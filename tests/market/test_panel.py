@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import bar_files as bf
 import numpy as np
 import polars as pl
 import pytest
 
+import bar_files as bf
 from bqx.market.bars import QUOTE_COLUMNS, as_bars
 from bqx.market.calendar import Calendar, minute_of
 from bqx.market.panel import NEVER, bars_in_stream, make_panel

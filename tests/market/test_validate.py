@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-import bar_files as bf
 import pytest
 
+import bar_files as bf
 from bqx.base.errors import CheckError, InputError
 from bqx.market.calendar import Calendar, minute_of
 from bqx.market.importers.read import ReadOptions, SourceBars, read_source
@@ -208,7 +208,7 @@ def test_a_lean_row_of_one_side_only(tmp_path: Path) -> None:
 
 def test_no_usable_row_is_an_error(tmp_path: Path) -> None:
     bf.fxcm(tmp_path, [r._replace(half=-0.01) for r in ROWS])
-    with pytest.raises(InputError, match="none of .* crossed quote"):
+    with pytest.raises(InputError, match=r"none of .* crossed quote"):
         read_source([tmp_path], CALENDAR)
 
 

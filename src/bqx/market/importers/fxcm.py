@@ -46,7 +46,7 @@ def _side(text: Text, side: str, file: int) -> tuple[pl.DataFrame, set[str]]:
         raise InputError(f"header has {len(names)} columns instead of 5 or 6", where=text.where(1))
     frame = parse_table(text, ",", names, words=("timestamp",), header=True)
     check_prices(text, frame, PRICE_COLUMNS, names[5:])
-    word = pl.col("timestamp").str.replace("T", " ", literal=True)
+    word = pl.col("timestamp").str.replace("^(.{10})T", "${1} ")
     stamp = parse_stamps(text, frame, word.str.slice(0, 19), "%Y-%m-%d %H:%M:%S")
     suffixes = frame.select(word.str.slice(19).alias("s"))["s"]
     minutes = {s: _offset(s) for s in suffixes.unique()}

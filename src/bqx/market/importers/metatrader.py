@@ -34,7 +34,8 @@ _TAIL = ("tickvol", "vol", "spread")
 
 
 def first_line(data: bytes) -> str:
-    return data.lstrip(b"\n").split(b"\n", 1)[0][:4096].decode("ascii", "replace")
+    head = data[:65536].lstrip(b"\n")
+    return head.split(b"\n", 1)[0].decode("ascii", "replace")
 
 
 def _format(field: str, table: tuple[tuple[re.Pattern[str], str], ...]) -> str | None:
@@ -77,7 +78,7 @@ def _with_header(text: Text, line: str) -> tuple[str, list[str], str]:
         raise InputError(
             f"header has unknown columns {unknown}, lacks {missing}", where=text.where(1), fix="see docs/importing.md"
         )
-    rows = text.data.lstrip(b"\n").split(b"\n", 2)
+    rows = text.data[:65536].lstrip(b"\n").split(b"\n", 2)
     second = rows[1].decode("ascii").split(separator) if len(rows) > 1 else []
     day, clock = fields.index("<DATE>"), fields.index("<TIME>")
     if len(second) <= max(day, clock):

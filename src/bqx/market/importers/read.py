@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from bqx.market.calendar import Calendar
 from bqx.market.clock import establish
@@ -47,7 +48,7 @@ def read_job(job: Job, calendar: Calendar, options: ReadOptions) -> SourceBars:
     """One pair's bars; raises InputError or ClockError naming file and line."""
     raw = job.read()
     stated = raw.stated is not None
-    stamps = np.unique(raw.frame["stamp"].to_physical().to_numpy() // 60_000_000)
+    stamps = _ascending(raw.frame["stamp"].to_physical().to_numpy() // 60_000_000)
     clock = establish(
         stamps,
         options.clock or (FileClock.utc() if stated else None),
@@ -65,6 +66,15 @@ def read_job(job: Job, calendar: Calendar, options: ReadOptions) -> SourceBars:
         clock=clock.as_dict(),
     )
     return SourceBars(job.pair, done.bars, done.report, done.quarantine, source)
+
+
+def _ascending(minutes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sorted and unique; nearly always they are already."""
+    if (np.diff(minutes) > 0).all():
+        return minutes
+    ordered = np.sort(minutes)
+    out: NDArray[np.int64] = ordered[np.r_[True, np.diff(ordered) > 0]]
+    return out
 
 
 def read_source(
