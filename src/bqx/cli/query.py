@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ def _plain(value: Any) -> Any:
     """What JSON can hold: times as ISO text, NaN and Inf (a query can compute them) as their names."""
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
+        value = float(value)
         return value if math.isfinite(value) else str(value)
     if hasattr(value, "isoformat"):
         return value.isoformat().replace("+00:00", "Z")
