@@ -43,7 +43,8 @@ def validate(raw: RawBars, clock: ClockFinding, calendar: Calendar, *, crossed: 
     quotes = frame["bid_open"].null_count() < frame.height
     frame = frame.with_columns(reason=_reasons(frame, quotes, crossed, calendar))
     frame = frame.with_columns(reason=pl.coalesce("reason", _duplicates(frame)))
-    kept = frame.filter(pl.col("reason").is_null()).sort("ts_utc")
+    kept = frame.filter(pl.col("reason").is_null())
+    kept = kept if kept["ts_utc"].is_sorted() else kept.sort("ts_utc")
     if kept.is_empty():
         raise InputError(
             f"none of {frame.height:,} rows is usable; most often: {frame['reason'].mode()[0]}",
@@ -121,6 +122,8 @@ def _reasons(frame: pl.DataFrame, quotes: bool, crossed: str, calendar: Calendar
 def _duplicates(frame: pl.DataFrame) -> pl.Series:
     """Of several usable rows of a minute the last one of the vendor's sequence stays (spec 8.2)."""
     values = [*PRICE_COLUMNS, "volume", *QUOTE_COLUMNS]
+    if (np.diff(frame["ts_utc"].to_physical().to_numpy()) > 0).all():
+        return pl.repeat(None, frame.height, dtype=pl.String, eager=True)
     usable = pl.col("reason").is_null()
     twice = frame.filter(usable).filter(pl.len().over("ts_utc") > 1)
     verdict = twice.select(
@@ -176,15 +179,21 @@ def _crossed_kept(raw: RawBars, kept: pl.DataFrame, quotes: bool) -> list[Findin
 
 def _disorder(raw: RawBars, frame: pl.DataFrame) -> list[Finding]:
     """Rows stamped earlier than the row before them in their file."""
-    found = []
+    count, places = 0, list[Place]()
     for file, line in (("file", "line"), ("file2", "line2")):
-        side = frame.filter(pl.col(line).is_not_null()).sort(file, line)
-        found.append(side.filter(pl.col("stamp").diff().over(file) < 0))
-    rows = pl.concat(found)
-    if rows.is_empty():
+        if frame[line].null_count() == frame.height:
+            continue
+        side = frame.select("nth", file, line, "stamp").drop_nulls().sort(file, line)
+        at, number = side["stamp"].to_physical().to_numpy(), side[file].to_numpy()
+        back = np.flatnonzero((np.diff(at) < 0) & (np.diff(number) == 0)) + 1
+        count += len(back)
+        for row in side[back[:MAX_PLACES]].iter_rows(named=True):
+            ts = frame["ts_utc"][row["nth"]]
+            places.append(Place(raw.where(row[file], row[line]), _iso(ts)))
+    if not count:
         return []
-    places = _places(raw, found[0]) or _places(raw, found[1])
-    return [Finding("disorder", rows.height, "sorted", "stamped earlier than the line before", places)]
+    note = "stamped earlier than the line before"
+    return [Finding("disorder", count, "sorted", note, tuple(places[:MAX_PLACES]))]
 
 
 def _jumps(raw: RawBars, kept: pl.DataFrame, minutes: I8) -> list[Finding]:
