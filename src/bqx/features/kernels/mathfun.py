@@ -1,7 +1,7 @@
 """Elementary functions of our own: the platform's differ in the last bit between CPUs and libraries.
 
-Natural logarithm after FreeBSD's e_log.c (Sun Microsystems, 1993), sine and cosine after k_sin.c and k_cos.c;
-errors below 1 ulp on the ranges used.
+Natural logarithm after FreeBSD's e_log.c (Sun Microsystems, 1993), sine and cosine after k_sin.c and k_cos.c. Errors
+of log_ratio: below 1 ulp for changes up to 0.1 %, 1.5 up to 40 %, 2.5 beyond, where the quotient is rounded.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def log_ratio(a: float, b: float) -> float:
     t2 = z * (_L1 + w * (_L3 + w * (_L5 + w * _L7)))
     half = 0.5 * f * f
     e = float(k)
-    return e * LN2_HI - ((half - (s * (half + t1 + t2) + e * LN2_LO)) - f)
+    y = e * LN2_HI - ((half - (s * (half + t1 + t2) + e * LN2_LO)) - f)
+    return y if r == r else r
 
 
 def _sin(x: float) -> float:

@@ -11,6 +11,7 @@ from bqx.features.kernels.sums import (
     RESTART,
     SHIFT,
     STATE_ROWS,
+    equal_run_step,
     first_moment,
     sample_variance,
     sums_step,
@@ -18,17 +19,28 @@ from bqx.features.kernels.sums import (
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
+I8 = NDArray[np.int64]
 
 
 @kernel
 def momentum_step(
-    close: F8, r: int, seg_age: int, window: int, need: int, state: F8, out: tuple[F8, F8, F8], row: int
+    close: F8,
+    r: int,
+    seg_age: int,
+    window: int,
+    need: int,
+    state: F8,
+    run: I8,
+    last: F8,
+    out: tuple[F8, F8, F8],
+    row: int,
 ) -> None:
     """Emit into row `row` for bar r from the W closes before it, then take bar r in.
 
     out : shift, excess and deviation. shift + excess is the mean of those closes (kept apart, so that mean - price
     loses no digits), deviation their sample standard deviation; NaN unless all of r - W .. r lie in one segment and at
-    least `need` of the W are valid.
+    least `need` of the W are valid. The deviation of W equal closes is exactly 0. run, last : the run of equal closes
+    that ends before bar r, and their value.
     """
     shift, excess, deviation = out
     inside = seg_age >= window
@@ -36,12 +48,14 @@ def momentum_step(
         ok = inside and state[COUNT, j] >= need
         shift[row, j] = state[SHIFT, j] if ok else np.nan
         excess[row, j] = first_moment(state, j) if ok else np.nan
-        deviation[row, j] = np.sqrt(sample_variance(state, j)) if ok else np.nan
+        spread = 0.0 if run[j] >= state[COUNT, j] else np.sqrt(sample_variance(state, j))
+        deviation[row, j] = spread if ok else np.nan
     if seg_age == 0:
         for k in range(STATE_ROWS):
             for j in range(close.shape[1]):
                 state[k, j] = 0.0
     sums_step(close, r, window, r - seg_age, seg_age % RESTART == 0, state)
+    equal_run_step(close, r % len(close), run, last)
 
 
 @kernel
@@ -50,8 +64,9 @@ def previous_closes(close: F8, seg_age: I4, window: int, need: int) -> tuple[F8,
     n, p = close.shape
     out = (np.empty((n, p)), np.empty((n, p)), np.empty((n, p)))
     state = np.zeros((STATE_ROWS, p))
+    run, last = np.zeros(p, dtype=np.int64), np.full(p, np.nan)
     for r in range(n):
-        momentum_step(close, r, seg_age[r], window, need, state, out, r)
+        momentum_step(close, r, seg_age[r], window, need, state, run, last, out, r)
     return out
 
 
