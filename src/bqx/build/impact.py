@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -83,11 +85,9 @@ def impact_of_code(project: Project, dataset: str) -> Impact:
 
 
 def impact_of_import(project: Project, which: str) -> Impact:
-    """What an import that has already happened made stale. `which` : a source's id, or its import id."""
+    """What an import that has already happened made stale. `which` : a source's id, or a folder of `imports/`."""
     after, _ = gather(project)
-    chosen = [s for s in project.bars.sources() if which in (str(s["id"]), str(s.get("import_id", "")))]
-    if not chosen:
-        raise UsageError(f"no import {which!r}", fix="`bqx bars list --json` shows sources with their ids")
+    chosen = _sources(project, which)
     days, spans, count = dict(after.days), dict(after.spans), 0
     for source in chosen:
         pair, known = str(source["pair"]), known_us(str(source["known_at"]))
@@ -104,6 +104,30 @@ def impact_of_import(project: Project, which: str) -> Impact:
             spans[pair] = before
     before_all = replace(after, days=days, spans=spans)
     return _compare(project, before_all, after, f"import {which} ({count} pair-days changed)")
+
+
+def _sources(project: Project, which: str) -> list[dict[str, Any]]:
+    """Source records of an import; raises UsageError when there are none, or when its report fits several."""
+    known = project.bars.sources()
+    if chosen := [s for s in known if str(s["id"]) == which]:
+        return chosen
+    report = project.root / "imports" / which / "report.json"
+    if not report.is_file():
+        raise UsageError(f"no import {which!r}", fix="`bqx bars list --json` shows sources with their ids")
+    for entry in json.loads(report.read_text())["pairs"]:
+        names = [Path(name).name for name in entry["files"]]
+        fits = [s for s in known if s["pair"] == entry["pair"] and _names(s) == names]
+        if len(fits) > 1:
+            ids = ", ".join(str(s["id"]) for s in fits)
+            raise UsageError(
+                f"import {which} may be any of the sources {ids}: same file names", fix="give one of these"
+            )
+        chosen += fits
+    return chosen
+
+
+def _names(source: dict[str, Any]) -> list[str]:
+    return [Path(str(f["name"])).name for f in source.get("files", []) if isinstance(f, dict)]
 
 
 def _touch(pair: str, minute: int, name: str, frame: pl.DataFrame) -> pl.DataFrame:
