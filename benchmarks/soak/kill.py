@@ -1,4 +1,4 @@
-"""kill -9 at random times and fault points during a real build; run again; compare every file with an undisturbed store."""
+"""kill -9 at random times and fault points of a real build; run again; compare all files with an undisturbed store."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.state import State
+
 from bqx.base.faults import FAULT_POINTS
 from bqx.build.project import Project
 from bqx.build.run import build
@@ -39,7 +40,7 @@ def kill(state: State) -> dict[str, Any]:
         template = _project(root / "template")
         wanted, seconds = _undisturbed(template, root / "undisturbed")
         for number in range(len(state.trials), state.size):
-            rng = random.Random(f"{state.seed}:{number}")
+            rng = random.Random(f"{state.seed}:{number}")  # noqa: S311 - reproducible trials, no secret
             state.add(_trial(number, rng, template, root / f"trial{number}", wanted, seconds))
     trials = state.trials
     bad = [t for t in trials if t["problem"]]
