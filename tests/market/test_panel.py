@@ -72,6 +72,13 @@ def test_nothing_is_carried_over_the_weekend() -> None:
     assert panel.fill_run[WEEK2 - 3 : WEEK2 + 3, 0].tolist() == [1, 2, 3, 1, 2, 0]
 
 
+def test_a_friday_close_is_not_carried_into_a_late_opening() -> None:
+    panel = make_panel({"eurusd": frame([WEEK2, WEEK2 + 1])}, ("eurusd",), GRID)
+    assert panel.close[WEEK2 - 1, 0] == ROWS[WEEK2 - 1].c
+    assert np.isnan(panel.close[WEEK2 : WEEK2 + 2, 0]).all()
+    assert panel.close[WEEK2 + 2, 0] == ROWS[WEEK2 + 2].c
+
+
 def test_without_volume_a_carry_has_none() -> None:
     panel = make_panel({"eurusd": frame(LOST, volume=False)}, ("eurusd",), GRID)
     assert np.isnan(panel.volume).all()

@@ -162,6 +162,12 @@ def test_gaps_fills_and_holes_equal_a_walk_over_the_minutes(tmp_path: Path) -> N
     assert [p.detail.split()[0] for p in gaps.longest] == ["300", "70", "6"]
 
 
+def test_a_late_opening_is_not_filled_from_friday(tmp_path: Path) -> None:
+    friday = next(i for i, r in enumerate(ROWS) if ROWS[i + 1].ts - r.ts > timedelta(hours=40))
+    gaps = read_lines(tmp_path, [*LINES[: friday + 1], *LINES[friday + 3 :]]).report.gaps
+    assert (gaps.by_length["2"], gaps.fills, gaps.unfilled) == (1, 0, 2)
+
+
 def crossed_files(tmp_path: Path, depth: dict[int, float]) -> Path:
     """FXCM bars whose rows at the given places are crossed by `depth` of the price."""
     rows = [r._replace(half=-depth[i] * r.c / 2) if i in depth else r for i, r in enumerate(ROWS)]

@@ -97,8 +97,8 @@ def _short(raw: bytes) -> str:
 
 def check_prices(text: Text, frame: pl.DataFrame, columns: Sequence[str], volume: Sequence[str] = ()) -> None:
     """Raises InputError for the first price that is not finite within [1e-4, 1e6], or volume not finite and >= 0."""
-    bad = [~pl.col(c).is_between(LEAST_PRICE, MOST_PRICE) | pl.col(c).is_nan() for c in columns]
-    bad += [~pl.col(c).is_between(0.0, 1e15) | pl.col(c).is_nan() for c in volume]
+    bad = [~pl.col(c).is_between(LEAST_PRICE, MOST_PRICE) for c in columns]  # Polars orders NaN above all numbers
+    bad += [~pl.col(c).is_between(0.0, 1e15) for c in volume]
     hit = frame.filter(pl.any_horizontal(bad)).head(1)
     if hit.is_empty():
         return
