@@ -6,6 +6,7 @@ from polars.testing import assert_frame_equal
 from bqx.base.errors import StoreError
 from bqx.market.bars import BARS_SCHEMA, as_bars
 from bqx.market.calendar import month_span
+from bqx.store import ingest
 from bqx.store.content import content_hash
 
 JULY, AUGUST = month_span("2024_07")[0], month_span("2024_08")[0]
@@ -115,3 +116,20 @@ def test_baselines_are_registered_once(store) -> None:
 def test_no_bars_is_an_honest_nothing(store) -> None:
     assert store.bars.spans() == {} and store.bars.sources() == [] and store.bars.simulated() is False
     assert store.bars.ingest("eurusd", tables.bars("2024_07").head(0), tables.SOURCE).months == ()
+
+
+def test_two_imports_of_a_month_at_once_lose_nothing(store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second import begins after the first has read the month and commits before it: the first must not win."""
+    real, begun = ingest.write_table, []
+
+    def slow(*args):
+        if not begun:
+            begun.append(True)
+            store.bars.ingest("eurusd", tables.bars("2024_07", start=5000, rows=7), tables.SOURCE)
+        return real(*args)
+
+    monkeypatch.setattr(ingest, "write_table", slow)
+    with pytest.raises(StoreError, match="another import changed this month"):
+        store.bars.ingest("eurusd", tables.bars("2024_07"), tables.SOURCE)
+    store.bars.ingest("eurusd", tables.bars("2024_07"), tables.SOURCE)
+    assert store.bars.read(["eurusd"], *EVER)["eurusd"].height == 3007

@@ -297,6 +297,10 @@ def test_verify_sees_a_manifest_that_lies(store) -> None:
     [problem] = store.lake.verify(deep=True)
     assert "contents" in problem.what
     with store.manifest.transaction() as con:
+        con.execute("UPDATE piece SET ts_hash = ?", ("0" * 32,))
+    [problem] = store.lake.verify(deep=True)
+    assert "minutes" in problem.what
+    with store.manifest.transaction() as con:
         con.execute("UPDATE piece SET rows = 299")
     [problem] = store.lake.verify(deep=True)
     assert problem.what == "the file has 300 rows instead of 299"

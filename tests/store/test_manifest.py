@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bqx.base.errors import StoreError, Unsupported, UsageError
-from bqx.store.known import known_text, known_us
+from bqx.store.known import known_text, known_us, now_us
 from bqx.store.manifest import Manifest
 from bqx.store.schema import STEPS
 
@@ -107,6 +107,14 @@ def test_known_at_cannot_go_back(tmp_path: Path) -> None:
         manifest.tick(con, "test", 1_000)
     with pytest.raises(StoreError, match="not after the last change"), manifest.transaction() as con:
         manifest.tick(con, "test", 1_000)
+
+
+def test_known_at_rises_when_the_clock_goes_back(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path / "manifest.sqlite")
+    ahead = now_us() + 3_600_000_000
+    with manifest.transaction() as con:
+        assert manifest.tick(con, "test", ahead) == ahead
+        assert manifest.tick(con, "test") == ahead + 1
 
 
 def test_readers_see_a_snapshot_and_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:

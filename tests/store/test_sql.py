@@ -63,6 +63,9 @@ def test_limit_and_listing(sql: Sql) -> None:
     assert sql.query(f"FROM {DATASET}", limit=7).height == 7
     rows = sql.query("SELECT name, rows, pieces FROM partitions WHERE ym = '2024_08' ORDER BY name").rows()
     assert rows == [(f"{DATASET}_{pair}_2024_08", 5, 1) for pair in ("eurusd", "gbpusd")]
+    assert sql.query("SELECT DISTINCT simulated, typeof(known_from) FROM partitions").rows() == [
+        (False, "TIMESTAMP WITH TIME ZONE")
+    ]
     assert set(sql.tables()) >= {"bars", "bars_eurusd", "partitions", DATASET, f"{DATASET}_eurusd_2024_07"}
 
 

@@ -45,6 +45,8 @@ def query(
     frame = Sql(project.root, project.manifest, memory_gb=memory).query(sql, as_of=as_of, limit=limit)
     if output is None:
         click.echo(_render(frame, chosen), nl=chosen != "csv")
+        if chosen == "table" and project.simulated:
+            click.echo("SIMULATED DATA")
         return
     _write(frame, chosen, output)
     click.echo(f"{frame.height} rows written to {output}", err=True)

@@ -72,10 +72,12 @@ def ingest(
     if bars.select(pl.any_horizontal(pl.col(PRICE_COLUMNS).is_null()).any()).item():
         raise StoreError("a bar without prices cannot be stored", where=where)
     identity = source_identity(source)
+    with manifest.connection() as con:
+        _check_identity(con, pair, identity)
     months: list[_Month] = []
     new = unchanged = corrected = 0
     for ym, part in _by_month(bars, minutes):
-        current, old = _current(root, manifest, pair, ym, identity)
+        current, old = _current(root, manifest, pair, ym)
         table, counts = _merge(old, part)
         if counts[2] and policy == "refuse":
             _refuse_other_vendor(manifest, current, pair, ym, identity, counts[2])
@@ -97,21 +99,24 @@ def _by_month(bars: pl.DataFrame, minutes: I8) -> Iterator[tuple[str, pl.DataFra
         at = stop
 
 
-def _current(
-    root: Path, manifest: Manifest, pair: str, ym: str, identity: tuple[str, str, bool]
-) -> tuple[int | None, pl.DataFrame | None]:
+def _check_identity(con: sqlite3.Connection, pair: str, identity: tuple[str, str, bool]) -> None:
+    """Raise StoreError when the pair's current bars have another price side or come from another world."""
+    for side, simulated in con.execute(
+        "SELECT DISTINCT s.price_side, s.simulated FROM source s JOIN bar_month_source b ON b.source_id = s.id "
+        "JOIN bar_month m ON m.id = b.bar_month_id WHERE m.pair = ? AND m.known_to IS NULL",
+        (pair,),
+    ):
+        if (side, bool(simulated)) != identity[1:]:
+            raise StoreError(
+                f"{pair} holds {'simulated' if simulated else 'real'} bars of price side {side!r}; "
+                f"these are {'simulated' if identity[2] else 'real'}, {identity[1]!r}",
+                fix="price sides are never mixed inside a pair: use another project",
+            )
+
+
+def _current(root: Path, manifest: Manifest, pair: str, ym: str) -> tuple[int | None, pl.DataFrame | None]:
+    """Id and bars of the month's current version."""
     with manifest.connection() as con:
-        for side, simulated in con.execute(
-            "SELECT DISTINCT s.price_side, s.simulated FROM source s JOIN bar_month_source b ON b.source_id = s.id "
-            "JOIN bar_month m ON m.id = b.bar_month_id WHERE m.pair = ? AND m.known_to IS NULL",
-            (pair,),
-        ):
-            if (side, bool(simulated)) != identity[1:]:
-                raise StoreError(
-                    f"{pair} holds {'simulated' if simulated else 'real'} bars of price side {side!r}; "
-                    f"these are {'simulated' if identity[2] else 'real'}, {identity[1]!r}",
-                    fix="price sides are never mixed inside a pair: use another project",
-                )
         row = con.execute(
             "SELECT m.id, f.path FROM bar_month m JOIN file f ON f.id = m.file_id "
             "WHERE m.pair = ? AND m.ym = ? AND m.known_to IS NULL",
@@ -177,6 +182,7 @@ def _commit(
         check_files(root, [(where, written.path, written.bytes) for written in files.values()])
         if not months and has_source(con, pair, source):
             return
+        _check_identity(con, pair, source_identity(source))
         known = manifest.tick(con, "bars", known_at)
         key = put_source(con, pair, source, known)
         for month in months:

@@ -104,10 +104,17 @@ def _bars(months: dict[str, list[str]], *, with_pair: bool) -> Callable[[Path], 
 def _listing(infos: Sequence[PartitionInfo]) -> Callable[[Path], str]:
     """The list as one JSON text: DuckDB reads that 20 times faster than as many rows of VALUES."""
     rows = [
-        [i.name, i.key.dataset, i.key.pair, i.key.ym, i.rows, len(i.pieces), known_text(i.known_from)] for i in infos
+        [
+            *(i.name, i.key.dataset, i.key.pair, i.key.ym),
+            *(i.rows, len(i.pieces), known_text(i.known_from), i.simulated),
+        ]
+        for i in infos
     ]
     texts = ", ".join(f"r ->> {n} AS {name}" for n, name in enumerate(("name", "dataset", "pair", "ym")))
-    counts = "(r ->> 4)::BIGINT AS rows, (r ->> 5)::BIGINT AS pieces, (r ->> 6)::TIMESTAMPTZ AS known_from"
+    counts = (
+        "(r ->> 4)::BIGINT AS rows, (r ->> 5)::BIGINT AS pieces, (r ->> 6)::TIMESTAMPTZ AS known_from, "
+        "(r ->> 7)::BOOLEAN AS simulated"
+    )
     text = f"FROM (SELECT unnest({_text(json.dumps(rows))}::JSON[]) AS r) SELECT {texts}, {counts}"
     return lambda _: text
 
