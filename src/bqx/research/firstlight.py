@@ -10,19 +10,17 @@ from numpy.typing import NDArray
 
 from bqx.base.errors import CheckError
 from bqx.market.calendar import datetime_of
-from bqx.market.sim_math import uniform_at
+from bqx.research.fold import NOISE_BLOCK, Fold, noise_signs
 from bqx.research.matrix import Matrix, from_project
-from bqx.research.ridge import PENALTIES, Moments, Scaler, choose_penalties, clip_targets, fit_coefficients
-from bqx.research.skill import DRAWS, Skill, losses, skill_of, summary
-from bqx.research.splits import inner_split, plan_splits
+from bqx.research.ridge import PENALTIES
+from bqx.research.skill import DRAWS, Skill, skill_of, summary
+from bqx.research.splits import plan_splits
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
 
 F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 NOISE_TARGETS = 40
-_NOISE_BLOCK = 240
 
 
 @dataclass(frozen=True)
@@ -78,20 +76,20 @@ def answer(project: Project, *, start: int | None = None, end: int | None = None
 def first_answer(m: Matrix, *, seed: int = 0, noise: int = NOISE_TARGETS, draws: int = DRAWS) -> FirstAnswer:
     """Ridge of Y_h on X, pooled over pairs, for each horizon; everything fitted inside the training folds."""
     complete = np.asarray(np.isfinite(m.X).all(axis=2), dtype=np.bool_)
-    labelled = np.isfinite(m.Y)
-    live = np.flatnonzero((complete[:, :, None] & labelled).any(axis=(1, 2)))
+    usable = complete & np.asarray(np.isfinite(m.Y).all(axis=2), dtype=np.bool_)
+    live = np.flatnonzero(usable.any(axis=1))
     longest = max(m.horizons)
     span = int(m.position[live[-1]] - m.position[live[0]]) + 1 if len(live) else 0
     splits, text = plan_splits(span, longest)
-    signs = _signs(m.position, noise, seed)
+    block, signs = noise_signs(m.position, noise, seed)
     tables: list[list[F8]] = [[] for _ in m.horizons]
     noisy = np.zeros((len(m.horizons), noise, 2))
     penalties = []
     for train, test in splits.split(m.position[live]):
-        fold = _Fold(m, complete, live[train], live[test], splits.embargo, longest)
+        fold = Fold(m, usable, live[train], live[test], splits.embargo, block, signs)
         chosen = []
-        for k, h in enumerate(m.horizons):
-            table, noise_sums, penalty = fold.run(k, h, signs)
+        for k in range(len(m.horizons)):
+            table, noise_sums, penalty = fold.run(k)
             tables[k].append(table)
             noisy[k] += noise_sums
             chosen.append(penalty)
@@ -106,7 +104,8 @@ def first_answer(m: Matrix, *, seed: int = 0, noise: int = NOISE_TARGETS, draws:
         parts.append(skill_of(np.concatenate(tables[k]), scores, horizon=h, longest=h, seed=seed, **shape))
     together = np.sum([np.concatenate(t) for t in tables], axis=0)
     total = noisy.sum(axis=0)
-    pooled = skill_of(together, 1.0 - total[:, 0] / total[:, 1], horizon=None, longest=longest, seed=seed, **shape)
+    scores = 1.0 - total[:, 0] / total[:, 1]
+    pooled = skill_of(together, scores, horizon=None, longest=longest, seed=seed, layers=len(m.horizons), **shape)
     return FirstAnswer(
         horizons=tuple(parts),
         pooled=pooled,
@@ -121,79 +120,11 @@ def first_answer(m: Matrix, *, seed: int = 0, noise: int = NOISE_TARGETS, draws:
         penalties=tuple(penalties),
         rows=int(complete.size),
         dropped_features=int((~complete).sum()),
-        dropped_labels=int((complete[:, :, None] & ~labelled).any(axis=2).sum()),
+        dropped_labels=int((complete & ~usable).sum()),
         simulated=m.simulated,
         notes=(
-            f"rows at every {m.every}th minute; ridge on every h-th bar, coefficients averaged over phases",
-            "rows with a NULL feature are dropped, training labels are clipped at 5 robust sigmas, test labels are not",
-            f"noise: the same fits on {noise} targets with signs flipped at random in blocks of {_NOISE_BLOCK} bars",
+            f"rows at every {m.every}th minute, all phases in one fit; penalties are relative to the number of rows",
+            "rows with a NULL feature or label are dropped; training labels are clipped at 5 robust sigmas, others not",
+            f"noise: the same fits on {noise} targets with signs flipped at random in blocks of {NOISE_BLOCK} bars",
         ),
     )
-
-
-def _signs(position: I8, count: int, seed: int) -> F8:
-    """Random signs (times, 1 + count), constant in blocks of time; the first column, the true target, is all 1."""
-    block = position // _NOISE_BLOCK
-    out = np.ones((len(position), 1 + count))
-    names, where = np.unique(block, return_inverse=True)
-    for j in range(count):
-        flips = np.array([1.0 if uniform_at(seed, 1_000_000 + j, int(b)) < 0.5 else -1.0 for b in names])
-        out[:, 1 + j] = flips[where]
-    return out
-
-
-class _Fold:
-    """One training window and test block: scaled features, shared by the horizons."""
-
-    def __init__(self, m: Matrix, complete: NDArray[np.bool_], train: I8, test: I8, embargo: int, longest: int) -> None:
-        self.m, self.train, self.test = m, train, test
-        early, late = inner_split(m.position[train], longest, embargo)
-        inner = Scaler.fit(m.X[train[early]])
-        outer = Scaler.fit(m.X[train])
-        self.fit = _Rows(m, complete, train[early], inner)
-        self.choose = _Rows(m, complete, train[late], inner)
-        self.whole = _Rows(m, complete, train, outer)
-        self.out = _Rows(m, complete, test, outer)
-
-    def run(self, k: int, horizon: int, signs: F8) -> tuple[F8, F8, float]:
-        """Losses (test times, 5), noise sums (noise, 2) and the penalty chosen for the true target."""
-        Zf, yf, sf, at = self.fit.take(k, signs)
-        Zv, yv, sv, _ = self.choose.take(k, signs)
-        phase = at % horizon == at[0] % horizon if len(at) else np.zeros(0, bool)
-        if phase.sum() <= Zf.shape[1] or len(Zv) == 0:
-            raise CheckError(
-                f"{int(phase.sum())} training rows for {Zf.shape[1]} columns at h = {horizon}",
-                fix="give a longer history or more pairs",
-            )
-        first = Moments.of(Zf[phase], clip_targets(yf[phase])[:, None] * sf[phase])
-        penalty = choose_penalties(first, Moments.of(Zv, clip_targets(yv)[:, None] * sv))
-        Zt, yt, st, at = self.whole.take(k, signs)
-        coef = fit_coefficients(Zt, clip_targets(yt)[:, None] * st, at, horizon, penalty)
-        Z, y, s, _ = self.out.take(k, signs)
-        test = Moments.of(Z, y[:, None] * s)
-        noise = np.stack([test.errors(coef), test.square], axis=1)[1:]
-        return losses(self.m.Y[self.test, :, k], self.out.spread(k, Z @ coef[:, 0])), noise, float(penalty[0])
-
-
-class _Rows:
-    """Complete rows of some times, flattened over pairs, with features scaled."""
-
-    def __init__(self, m: Matrix, complete: NDArray[np.bool_], times: I8, scaler: Scaler) -> None:
-        self.m, self.times = m, times
-        self.ok = complete[times]
-        self.Z = scaler.transform(m.X[times])[self.ok]
-        self.row, self.pair = np.nonzero(self.ok)
-
-    def take(self, k: int, signs: F8) -> tuple[F8, F8, F8, I8]:
-        """Features, targets, signs and positions of rows whose k-th label is known."""
-        y = self.m.Y[self.times, :, k][self.ok]
-        known = np.isfinite(y)
-        at = self.times[self.row[known]]
-        return self.Z[known], y[known], signs[at], self.m.position[at]
-
-    def spread(self, k: int, forecast: F8) -> F8:
-        """Forecasts of `take`'s rows back in shape (times, pairs)."""
-        known = np.isfinite(self.m.Y[self.times, :, k]) & self.ok
-        out = np.full(self.ok.shape, np.nan)
-        out[known] = forecast
-        return out

@@ -61,16 +61,22 @@ def clip_targets(y: F8) -> F8:
 
 @dataclass(frozen=True)
 class Moments:
-    """All that least squares needs of rows Z (rows, columns) and targets Y (rows, targets)."""
+    """All that least squares needs of features Z (rows, columns) and a target y (rows,) times each column of signs.
+
+    gram (columns, columns), cross (columns, targets), square = sum of y squared, the same for every sign.
+    """
 
     rows: int
     gram: F8
     cross: F8
-    square: F8
+    square: float
 
     @classmethod
-    def of(cls, Z: F8, Y: F8) -> Moments:
-        return cls(len(Z), Z.T @ Z, Z.T @ Y, np.einsum("ij,ij->j", Y, Y))
+    def of(cls, Z: F8, y: F8, block: I8, signs: F8, gram: F8 | None = None) -> Moments:
+        """`block` (rows,), ascending, is each row's row in `signs` (blocks, targets); `gram` saves computing it."""
+        starts = np.flatnonzero(np.r_[True, np.diff(block) != 0]) if len(block) else np.zeros(0, np.int64)
+        sums = np.add.reduceat(Z * y[:, None], starts, axis=0) if len(starts) else np.zeros((0, Z.shape[1]))
+        return cls(len(Z), Z.T @ Z if gram is None else gram, sums.T @ signs[block[starts]], float(y @ y))
 
     def errors(self, coef: F8) -> F8:
         """Sum of squared errors of forecasts Z @ coef, for each target."""
@@ -96,17 +102,3 @@ def choose_penalties(fit: Moments, choose: Moments) -> F8:
     errors = np.stack([choose.errors(solve(fit, np.full(targets, p))) for p in PENALTIES])
     best: F8 = np.array(PENALTIES)[errors.argmin(axis=0)]
     return best
-
-
-def fit_coefficients(Z: F8, Y: F8, position: I8, horizon: int, penalty: F8) -> F8:
-    """Coefficients (columns, targets): the mean of fits on every h-th bar, one for each phase that has enough rows.
-
-    Rows h bars apart share no return, so no return is counted twice in a fit; all phases together use every row.
-    """
-    phase = position % horizon
-    fits = [
-        solve(Moments.of(Z[phase == f], Y[phase == f]), penalty)
-        for f in np.unique(phase)
-        if (phase == f).sum() > Z.shape[1]
-    ]
-    return np.asarray(np.mean(fits, axis=0)) if fits else np.zeros((Z.shape[1], Y.shape[1]))

@@ -84,12 +84,14 @@ def skill_of(
     legs: int,
     pairs: int,
     seed: int,
+    layers: int = 1,
     draws: int = DRAWS,
 ) -> Skill:
     """Skill of `losses` (times in order, `every` bars apart), `noise` being skills of noise targets.
 
-    The block is the automatic one of the loss differences, at least 2 x `longest` bars. Raises CheckError when
-    fewer than 500 rows, or nothing but zeros, would be compared.
+    `layers` horizons were added up; `legs` of the `pairs` are independent. The block is the automatic one of the loss
+    differences, at least 2 x `longest` bars. Raises CheckError when fewer than 500 rows, or nothing but zeros, would
+    be compared.
     """
     table = table[table[:, 4] > 0]
     model, walk, hits, signs, rows = table.sum(axis=0)
@@ -108,17 +110,18 @@ def skill_of(
         hit_rate=float(hits / signs) if signs else math.nan,
         n_rows=int(rows),
         n_times=len(table),
-        n_effective=float(rows / pairs * legs * every / max(overlap(longest), every)),
+        n_effective=float(rows / (pairs * layers) * legs * every / max(overlap(longest), every)),
         block=block * every,
     )
 
 
 def summary(parts: Sequence[Skill], pooled: Skill) -> str:
-    """One sentence: the pooled skill decides, the horizons are told."""
+    """One sentence: the pooled skill decides unless any horizon is quarantined; the horizons are told."""
     share = f"{100 * pooled.skill:.2f} % ({100 * pooled.low:.2f} to {100 * pooled.high:.2f})"
-    good = [str(s.horizon) for s in parts if s.verdict not in (NO_SKILL,) and not s.quarantined]
+    good = [str(s.horizon) for s in parts if s.verdict != NO_SKILL and not s.quarantined]
     odd = [str(s.horizon) for s in parts if s.quarantined]
-    text = f"{pooled.verdict}: {share} over all horizons; pure noise gets up to {100 * pooled.noise_95:.2f} %"
+    verdict = next((s.verdict for s in (pooled, *parts) if s.quarantined), pooled.verdict)
+    text = f"{verdict}: {share} over all horizons; pure noise gets up to {100 * pooled.noise_95:.2f} %"
     if odd:
-        text += f"; quarantined at h = {', '.join(odd)}"
+        return text + f"; quarantined at h = {', '.join(odd)}"
     return text + (f"; above the random walk at h = {', '.join(good)}" if good else "; at no horizon above it")
