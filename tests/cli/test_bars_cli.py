@@ -276,7 +276,7 @@ def test_import_list_and_import_again(run: Run, project: Path, tmp_path: Path) -
     folder = Path(done["folder"])
     assert {p.name for p in folder.iterdir()} == {"report.json", "report.md", "report.html", "quarantine.csv"}
     assert json.loads((folder / "report.json").read_text())["pairs"] == done["pairs"]
-    assert "7 of 7" not in (folder / "report.md").read_text()
+    assert "1 of 1 weekly closes at 17:00 New York" in (folder / "report.md").read_text()
     assert stored(project)["close"].to_list() == [r.c for r in ROWS]
     (row,) = run("list", "--json").json
     assert (row["pair"], row["bars"], row["simulated"], row["sources"]) == ("eurusd", len(ROWS), False, ["metatrader"])
@@ -438,6 +438,15 @@ def test_simulated_bars_are_labelled(run: Run, project: Path) -> None:
     assert run("list").out.count("SIMULATED") == 28
     assert run(*args).json["new"] == 0
     assert Project.open(project).simulated
+
+
+def test_simulate_before_its_origin_says_what_to_add(run: Run, tmp_path: Path) -> None:
+    run.project = tmp_path / "small"
+    Project.create(run.project, pairs=["eurusd"]).close()
+    span = ("simulate", "--from", "2020-06-02", "--to", "2020-06-03", "--json")
+    assert run(*span).code == 2
+    assert run.error["fix"] == "add --origin 2020-06-02"
+    assert run(*span, "--origin", "2020-06-01").json["new"] > 1000
 
 
 def test_simulate_wants_a_span(run: Run) -> None:

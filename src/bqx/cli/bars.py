@@ -25,7 +25,7 @@ _READING = [
     click.option("--trust-clock", is_flag=True, help="Keep the clock you state although the weekly close disagrees."),
     click.option("--bid", type=_FILE, default=None, help="FXCM: the bid side, with --ask."),
     click.option("--ask", type=_FILE, default=None, help="FXCM: the ask side, with --bid."),
-    click.option("--vendor", default=None, help="Who made the bars; default: format and venue."),
+    click.option("--vendor", "--venue", default=None, help="Who made the bars; default: format and venue."),
     click.option("--licence", default="not stated", help="Licence of the bars, kept with the source."),
     click.option(
         "--crossed",
@@ -112,9 +112,10 @@ def check(app: App, /, as_json: bool, **reading: Any) -> None:
 @click.option("--to", "end", required=True, help="End, not included.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--flavour", type=click.Choice(["random-walk", "planted"]), default="random-walk", show_default=True)
+@click.option("--origin", default="2023-01-01", show_default=True, help="Where paths begin; at or before --from.")
 @json_option
 @click.pass_obj
-def simulate(app: App, start: str, end: str, seed: int, flavour: Any, as_json: bool) -> None:
+def simulate(app: App, start: str, end: str, seed: int, flavour: Any, origin: str, as_json: bool) -> None:
     """Fill the project with simulated bars; everything shown of it then says so."""
     from bqx.base.errors import UsageError
     from bqx.market.calendar import month_span, months_between
@@ -122,12 +123,14 @@ def simulate(app: App, start: str, end: str, seed: int, flavour: Any, as_json: b
     from bqx.market.simulated import simulated_source
     from bqx.store.known import known_us
 
-    first, last = (int(known_us(t) or 0) // 60_000_000 for t in (start, end))
+    first, last, begin = (int(known_us(t) or 0) // 60_000_000 for t in (start, end, origin))
     if first >= last:
         raise UsageError(f"--from {start} is not before --to {end}")
+    if begin > first:
+        raise UsageError(f"--from {start} is before the origin {origin}", fix=f"add --origin {start}")
     total = {"new": 0, "unchanged": 0, "corrected": 0}
     with closing(app.open()) as project:
-        source = simulated_source(seed, flavour)
+        source = simulated_source(seed, flavour, begin)
         for ym in months_between(first, last):
             a, b = month_span(ym)
             made = make(project.calendar, max(a, first), min(b, last), seed=seed, flavour=flavour, pairs=project.pairs)
