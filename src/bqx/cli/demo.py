@@ -16,17 +16,13 @@ from bqx.cli.common import App, emit, json_option
 @click.option("--bars", "paths", type=click.Path(path_type=Path), multiple=True,
               help="Your files or folders instead of the simulated market; may be repeated.")  # fmt: skip
 @click.option("--pair", default=None, help="The pair of --bars files whose names do not say it.")
-@click.option(
-    "--utc-offset", default=None, help="The clock of --bars files minus UTC, such as --utc-offset=-05:00."
-)
+@click.option("--utc-offset", default=None, help="The clock of --bars files minus UTC, such as --utc-offset=-05:00.")
 @click.option("--timezone", default=None, help="The time zone of --bars files.")
 @click.option("--pairs", metavar="A,B", default=None, help="Simulate these pairs only; all 28 unless given.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the simulated market.")
 @click.option("--flavour", type=click.Choice(["random-walk", "planted"]), default="random-walk", show_default=True,
               help="Simulate a market without or with a planted effect.")  # fmt: skip
-@click.option(
-    "--months", type=click.IntRange(1, 24), default=None, help="Months to build: 1, or all that --bars hold."
-)
+@click.option("--months", type=click.IntRange(1, 24), default=None, help="Months to build: 1, or all that --bars hold.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="0: one a core.")
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Keep the project beside the page.")
 @json_option
@@ -56,9 +52,7 @@ def demo(
     from bqx.ops.demo import DemoOptions, run_demo
 
     if paths and pairs:
-        raise UsageError(
-            "--pairs chooses simulated pairs; --bars brings its own", fix="leave one of them out"
-        )
+        raise UsageError("--pairs chooses simulated pairs; --bars brings its own", fix="leave one of them out")
     if (pair or utc_offset or timezone) and not paths:
         raise UsageError("--pair, --utc-offset and --timezone describe --bars files", fix="give --bars PATH")
     chosen = [part for part in (pairs or "").replace(",", " ").split() if part]

@@ -101,7 +101,10 @@ class _Clock:
         did: list[str] = []
         began = time.perf_counter()
         yield did
-        self.done.append(Phase(name, time.perf_counter() - began, "; ".join(did)))
+        self.end(name, began, "; ".join(did))
+
+    def end(self, name: str, began: float, did: str) -> None:
+        self.done.append(Phase(name, time.perf_counter() - began, did))
         event("demo.phase", phase=name, seconds=round(self.done[-1].seconds, 3))
         self.say(f"{name:<10} {self.done[-1].seconds:6.1f} s  {self.done[-1].did}")
 
@@ -137,9 +140,7 @@ def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoResult:
             )
         with clock.phase("answer") as did:
             result, why = _answer(found)
-            did.append(
-                f"{result.pooled.n_rows:,} forecasts in {result.folds} folds" if result else "too little data"
-            )
+            did.append(f"{result.pooled.n_rows:,} forecasts in {result.folds} folds" if result else "too little data")
         facts = Facts(
             project=project,
             months=found.months,
@@ -154,12 +155,10 @@ def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoResult:
         if not facts.partitions:
             if made.failures:
                 raise failed(made)
-            raise CheckError(
-                "nothing was built, so there is nothing to show", fix="give bars of at least one minute"
-            )
+            raise CheckError("nothing was built, so there is nothing to show", fix="give bars of at least one minute")
         began = time.perf_counter()
         paths = write_page(facts, options.out)
-        say(f"{'page':<10} {time.perf_counter() - began:6.1f} s  {', '.join(path.name for path in paths)}")
+        clock.end("page", began, ", ".join(path.name for path in paths))
         return DemoResult(paths, facts)
     finally:
         project.close()

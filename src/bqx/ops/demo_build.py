@@ -25,8 +25,8 @@ def build_section(report: Report, facts: Facts) -> None:
             caption=f"Throughput of the build by dataset, {made.threads} threads",
         ),
         Text(
-            f"{made.partitions:,} partitions were built by this run and {made.fresh:,} were fresh. Core seconds cover loading, "
-            "computing, hashing, writing and syncing."
+            f"{made.partitions:,} partitions were built by this run and {made.fresh:,} were fresh. "
+            "Core seconds cover loading, computing, hashing, writing and syncing."
         ),
     )
     for failure in made.failures:
@@ -42,7 +42,7 @@ def build_section(report: Report, facts: Facts) -> None:
                     Badge("problems found", "bad") if checked.problems else Badge("as predicted", "good"),
                 ]
             ],
-            caption="Verification: rows against the calendar, NULL counts against warm-up and gaps, files against their hashes",
+            caption="Verification: rows against the calendar, NULLs against warm-up and gaps, files against hashes",
         )
     )
     for problem in checked.problems[:20]:

@@ -55,9 +55,7 @@ class Facts:
     def __post_init__(self) -> None:
         held = self.project.store.partitions()
         self.partitions: list[PartitionInfo] = [p for p in held if p.key.ym in self.months]
-        self.datasets = [
-            name for name in self.project.catalogue if any(p.key.dataset == name for p in self.partitions)
-        ]
+        self.datasets = [name for name in self.project.catalogue if any(p.key.dataset == name for p in self.partitions)]
         self.pairs = sorted({p.key.pair for p in self.partitions})
         self.units = _units(self.project, self.months)
         self.simulated = self.project.simulated
@@ -106,7 +104,10 @@ class Facts:
 
 def _units(project: Project, months: Sequence[str]) -> list[UnitTime]:
     with project.manifest.connection() as con:
-        rows = con.execute(
-            "SELECT dataset, ym, seconds, rows, run_id FROM unit WHERE status = 'built'"
-        ).fetchall()
+        rows = con.execute("SELECT dataset, ym, seconds, rows, run_id FROM unit WHERE status = 'built'").fetchall()
     return [UnitTime(*row) for row in rows if row[1] in months and row[2] is not None]
+
+
+def sentence(words: str) -> str:
+    """Words with a capital and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."

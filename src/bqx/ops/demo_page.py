@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import bqx
 from bqx.base.provenance import computed
-from bqx.base.report import Badge, Cell, Figure, Heading, KeyValues, Note, Report, Table, Text, Tone
+from bqx.base.report import Heading, KeyValues, Note, Report, Text, Tone
 from bqx.market.calendar import datetime_of
+from bqx.ops.demo_answer import answer_section
 from bqx.ops.demo_build import build_section
-from bqx.ops.demo_charts import coverage_chart, skill_chart
-from bqx.ops.demo_facts import Facts
+from bqx.ops.demo_coverage import coverage_section
+from bqx.ops.demo_facts import Facts, sentence
 from bqx.ops.demo_validation import validation_section
 from bqx.ops.demo_versions import catalogue_hash, commit, config_hash, libraries, peak_bytes, store_hash
 from bqx.ops.demo_week import week_section
-from bqx.research.skill import NO_SKILL, Skill
+from bqx.research.skill import NO_SKILL
 
 MEGA = 1e6
 
@@ -29,11 +29,11 @@ def write_page(facts: Facts, folder: Path) -> list[Path]:
 
 def make_report(facts: Facts) -> Report:
     """The document, checked: parts must add up to the totals shown."""
-    report = Report(_title(facts), _subtitle(facts), banner(facts))
+    report = Report("From bars to an honest answer", _subtitle(facts), banner(facts))
     report.require_sum("bars", [r.bars for r in facts.reports], _stored_bars(facts))
     _summary(report, facts)
-    _answer(report, facts)
-    _coverage(report, facts)
+    answer_section(report, facts, stamp(facts))
+    coverage_section(report, facts, stamp(facts))
     week_section(report, facts, stamp(facts))
     validation_section(report, facts)
     build_section(report, facts)
@@ -51,10 +51,6 @@ def banner(facts: Facts) -> str | None:
 
 def stamp(facts: Facts) -> str:
     return "simulated data" if facts.simulated else ""
-
-
-def _title(facts: Facts) -> str:
-    return "From bars to an honest answer"
 
 
 def _subtitle(facts: Facts) -> str:
@@ -83,7 +79,7 @@ def _summary(report: Report, facts: Facts) -> None:
     made, seconds = facts.build, sum(p.seconds for p in facts.phases)
     rate = made.values / made.seconds if made.values and made.seconds else None
     report.add(
-        Note(facts.verdict[:1].upper() + facts.verdict[1:] + ".", _tone(facts)),
+        Note(sentence(facts.verdict), _tone(facts)),
         KeyValues(
             [
                 ("pairs", computed(len(facts.pairs), "", "pairs with a built partition")),
@@ -107,9 +103,7 @@ def _summary(report: Report, facts: Facts) -> None:
                 ),
                 (
                     "values built a second",
-                    computed(
-                        rate, "", "values built / wall clock of the build", digits=0, reason="all was fresh"
-                    ),
+                    computed(rate, "", "values built / wall clock of the build", digits=0, reason="all was fresh"),
                 ),
                 ("size on disk", computed(facts.bytes / MEGA, "MB", "file sizes in the manifest", digits=1)),
                 ("peak memory", computed(peak_bytes() / MEGA, "MB", "getrusage, this process", digits=0)),
@@ -124,141 +118,13 @@ def _tone(facts: Facts) -> Tone:
     return "bad" if facts.answer.pooled.quarantined else "good"
 
 
-def _answer(report: Report, facts: Facts) -> None:
-    report.add(Heading("The answer"))
-    found = facts.answer
-    if found is None:
-        report.add(
-            Text(f"No skill was measured: {facts.no_answer}. The features below are there all the same.")
-        )
-        return
-    rows = [*found.horizons, found.pooled]
-    report.add(
-        Text(
-            f"A ridge regression on {found.columns} columns forecasts how far each pair moves over the next h minutes, in "
-            "units of its volatility. Skill is 1 - MSE / MSE of the random walk, which forecasts no move: 0 is as good as "
-            "knowing nothing, below 0 is worse. An interval that covers 0 demonstrates nothing; nor does a skill that the "
-            "same model reaches on pure noise."
-        ),
-        Table(
-            [
-                "horizon",
-                "skill, %",
-                "95 % from",
-                "to",
-                "noise, mean",
-                "noise, 95 %",
-                "hit rate, %",
-                "rows",
-                "worth",
-                "verdict",
-            ],
-            [_skill_row(row) for row in rows],
-            caption="Skill by horizon, on data the model had not seen",
-        ),
-        Figure(
-            skill_chart(rows, stamp(facts)),
-            "Skill with its 95 % interval; grey is what the same fits score when the target's signs are flipped at random.",
-            "; ".join(
-                f"{_name(r)}: {100 * r.skill:.2f} % ({100 * r.low:.2f} to {100 * r.high:.2f})" for r in rows
-            ),
-            paper=False,
-        ),
-        Text(
-            f"{found.splits[:1].upper()}{found.splits[1:]}. {found.folds} folds; {found.trials} model choices were tried, all "
-            f'inside training data. Intervals: stationary bootstrap of time blocks common to all pairs. "Worth" is the '
-            "number of independent labels that the overlapping rows amount to."
-        ),
-    )
-    for note in found.notes:
-        report.add(Text(f"{note[:1].upper()}{note[1:]}."))
-
-
-def _name(row: Skill) -> str:
-    return "all horizons" if row.horizon is None else f"h = {row.horizon} min"
-
-
-def _skill_row(row: Skill) -> list[Cell]:
-    tone: Tone = "bad" if row.quarantined else ("plain" if row.verdict == NO_SKILL else "good")
-    how = "research.firstlight, " + _name(row)
-    shares = [row.skill, row.low, row.high, row.noise_mean, row.noise_95]
-    hits = computed(100 * row.hit_rate, "", how, digits=2, reason="no forecast had a sign")
-    return [
-        _name(row),
-        *(computed(100 * share, "", how, digits=3) for share in shares),
-        hits,
-        computed(row.n_rows, "", how),
-        computed(row.n_effective, "", how, digits=0),
-        Badge(row.verdict, tone),
-    ]
-
-
-def _coverage(report: Report, facts: Facts) -> None:
-    share = facts.coverage()
-    report.add(
-        Heading("Coverage"),
-        Text(
-            "A value is NULL, never a stand-in, where the warm-up is not over, bars are missing for more than 5 minutes, or "
-            "a ratio is undefined. The verification compares every column's count with what calendar and bars predict."
-        ),
-        Figure(
-            coverage_chart(facts.pairs, facts.datasets, share, stamp(facts)),
-            "Share of values that are not NULL, per cent, by pair and dataset.",
-            f"Heat map of {len(facts.pairs)} pairs by {len(facts.datasets)} datasets; least {_least(share)}",
-            paper=False,
-        ),
-    )
-    rows: list[Sequence[Cell]] = []
-    for name in facts.datasets:
-        parts = facts.of(name)
-        values = sum(p.rows * len(p.columns) for p in parts)
-        nulls = sum(sum(p.null_counts[c] for c in p.columns) for p in parts)
-        how = f"manifest, partitions of {name}"
-        column = share[:, facts.datasets.index(name)]
-        worst = min((v, p) for v, p in zip(column, facts.pairs, strict=True) if v == v)
-        rows.append(
-            [
-                name,
-                computed(len({c for p in parts for c in p.columns}), "", how),
-                computed(len(parts), "", how),
-                computed(sum(p.rows for p in parts), "", how),
-                computed(values, "", how),
-                computed(values - nulls, "", how),
-                computed(100 * (values - nulls) / values, "", how, digits=2),
-                computed(100 * worst[0], "", how, digits=2),
-                worst[1].upper(),
-            ]
-        )
-    report.require_sum(
-        "values", [sum(p.rows * len(p.columns) for p in facts.of(n)) for n in facts.datasets], facts.values
-    )
-    head = [
-        "dataset",
-        "columns",
-        "partitions",
-        "rows",
-        "values",
-        "not NULL",
-        "share, %",
-        "least, %",
-        "of pair",
-    ]
-    report.add(Table(head, rows, caption="What the store holds"))
-
-
-def _least(share: object) -> str:
-    import numpy as np
-
-    return f"{100 * float(np.nanmin(np.asarray(share))):.1f} %"
-
-
 def _provenance(report: Report, facts: Facts) -> None:
     project, sim = facts.project, facts.simulation
     report.add(
         Heading("How these numbers came about"),
         Text(
-            "Point at a number to see what it was computed from; the JSON beside this page has it for each. A page whose parts "
-            "do not add up to its totals is not written."
+            "Point at a number to see what it was computed from; the JSON beside this page has it for each. A page "
+            "whose parts do not add up to its totals is not written."
         ),
         KeyValues(
             [
@@ -270,15 +136,13 @@ def _provenance(report: Report, facts: Facts) -> None:
                 ("calendar", project.calendar.version),
                 (
                     "bars",
-                    f"seed {sim['seed']}, {sim['flavour']}, version {sim['version']}"
-                    if sim
-                    else _files(facts),
+                    f"seed {sim['seed']}, {sim['flavour']}, version {sim['version']}" if sim else _files(facts),
                 ),
                 ("libraries", libraries()),
             ]
         ),
         Text(
-            "Equal bars, settings and code give an equal store hash on every machine and for any number of threads. The hash of "
+            "Equal bars and code give an equal store hash on every machine and for any number of threads. The hash of "
             "a dataset's code covers every source that its values can depend on."
         ),
     )

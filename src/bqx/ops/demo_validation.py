@@ -26,13 +26,9 @@ def validation_section(report: Report, facts: Facts) -> None:
     report.add(
         Heading("Validation of the bars"),
         Text(
-            "Nothing is repaired in silence and nothing is lost: a row that cannot be a bar goes to the quarantine with its "
-            "reason, the rest is kept and counted."
-            + (
-                " The simulated bars went through the same validation as files do."
-                if facts.simulation
-                else ""
-            )
+            "Nothing is repaired in silence and nothing is lost: a row that cannot be a bar goes to the quarantine "
+            "with its reason, the rest is kept and counted."
+            + (" The simulated bars went through the same validation as files do." if facts.simulation else "")
         ),
         Table(
             ["finding", "count", "pairs", "what became of them", "what it is"],

@@ -37,9 +37,7 @@ def commit() -> str:
 
 
 def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10
-    )
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10)
     return done.stdout.strip()
 
 
@@ -50,9 +48,7 @@ def config_hash(config: Config) -> str:
 
 def catalogue_hash() -> str:
     """Of every column's declaration and every dataset's code."""
-    return _hash(
-        [home.code_hash, *(describe(home, item) for item in home.columns)] for home in datasets().values()
-    )
+    return _hash([home.code_hash, *(describe(home, item) for item in home.columns)] for home in datasets().values())
 
 
 def store_hash(partitions: Iterable[PartitionInfo]) -> str:
@@ -62,9 +58,7 @@ def store_hash(partitions: Iterable[PartitionInfo]) -> str:
 
 def libraries() -> str:
     """Python and the libraries whose versions can matter."""
-    return ", ".join(
-        [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES)]
-    )
+    return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES)])
 
 
 def peak_bytes() -> int:
