@@ -133,7 +133,15 @@ def simulate(app: App, start: str, end: str, seed: int, flavour: Any, origin: st
         source = simulated_source(seed, flavour, begin)
         for ym in months_between(first, last):
             a, b = month_span(ym)
-            made = make(project.calendar, max(a, first), min(b, last), seed=seed, flavour=flavour, pairs=project.pairs)
+            made = make(
+                project.calendar,
+                max(a, first),
+                min(b, last),
+                seed=seed,
+                flavour=flavour,
+                pairs=project.pairs,
+                origin_minute=begin,
+            )
             for pair, frame in made.items():
                 if frame.height:
                     result = project.bars.ingest(pair, frame, source)
