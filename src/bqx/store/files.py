@@ -33,7 +33,8 @@ def write_table(root: Path, folder: str, stem: str, table: pl.DataFrame, codec: 
     digest = xxhash.xxh3_128(data).hexdigest()
     path = root / folder / f"{stem}-{digest[:16]}.parquet"
     if path.exists() and file_hash(path) == digest:
-        os.utime(path)  # it may be an orphan of a killed run: young again, so that no gc takes it
+        os.utime(path)  # it may be an orphan of a killed run: young again, so that no gc takes it,
+        fsync_dir(path.parent)  # and its name as durable as that of a new file
     else:
         _make_folder(path.parent, root)
         write_bytes(path, data)
