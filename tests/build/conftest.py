@@ -1,4 +1,4 @@
-"""A small real project: three pairs of simulated bars over nineteen days in two months."""
+"""A small real project: three pairs of simulated bars over seventeen days in two months."""
 
 from __future__ import annotations
 

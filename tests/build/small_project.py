@@ -12,7 +12,7 @@ from bqx.market.simulated import simulated_source
 
 PAIRS = ("eurusd", "gbpusd", "usdjpy")
 START = minute_of(datetime(2024, 6, 24, tzinfo=UTC))
-END = minute_of(datetime(2024, 7, 13, tzinfo=UTC))
+END = minute_of(datetime(2024, 7, 11, tzinfo=UTC))
 
 
 def fill(project: Project, frames: dict[str, pl.DataFrame]) -> Project:

@@ -96,13 +96,13 @@ def test_a_mid_week_correction_does_not_spread_but_a_weekly_close_does(built: Pa
 
 def test_a_holiday_concerns_what_follows_and_is_foreseen(built: Path, copy: Copy) -> None:
     project = copy(built)
-    expected = foreseen(impact_of_holiday(project, date(2024, 7, 10)))
+    expected = foreseen(impact_of_holiday(project, date(2024, 7, 9)))
     assert {ym for _, _, ym in expected} == {"2024_07"}
     assert len(expected) == len(PAIRS) * len(project.catalogue)
     holidays = project.root / "holidays.toml"
     default = Calendar.load()
     yearly = ", ".join(f'"{m:02}-{d:02}"' for m, d in default.yearly)
-    dates = ", ".join(f'"{d}"' for d in (*default.dates, date(2024, 7, 10)))
+    dates = ", ".join(f'"{d}"' for d in (*default.dates, date(2024, 7, 9)))
     holidays.write_text(f'version = "test"\nyearly = [{yearly}]\ndates = [{dates}]\n')
     changed = Project.open(project.root, overrides={"project.calendar": "holidays.toml"})
     assert stale(changed) == expected
@@ -110,7 +110,7 @@ def test_a_holiday_concerns_what_follows_and_is_foreseen(built: Path, copy: Copy
     assert stale(changed) == set()
     rows = {i.rows for i in changed.store.partitions() if i.key.ym == "2024_07" and i.key.pair == "eurusd"}
     assert len(rows) == 1, "all datasets have the same rows"
-    assert foreseen(impact_of_holiday(changed, date(2024, 7, 10))) == expected, "taking it back"
+    assert foreseen(impact_of_holiday(changed, date(2024, 7, 9))) == expected, "taking it back"
 
 
 def test_changed_code_concerns_its_dataset(built: Path, copy: Copy) -> None:
@@ -133,7 +133,7 @@ def test_an_import_that_was_made_tells_what_it_did(built: Path, copy: Copy) -> N
 
 
 def test_new_bars_add_rows_to_the_open_month_only(built: Path, copy: Copy, bars: dict[str, pl.DataFrame]) -> None:
-    cut = pl.lit(datetime(2024, 7, 11, 3, tzinfo=UTC))
+    cut = pl.lit(datetime(2024, 7, 9, 3, tzinfo=UTC))
     project = copy(built)
     root = project.root.parent / "grown"
     grown = fill(Project.create(root, pairs=PAIRS), {p: f.filter(pl.col("ts_utc") < cut) for p, f in bars.items()})

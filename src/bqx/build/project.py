@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bqx.base.atomic import write_text
 from bqx.base.config import CONFIG_NAME, Config, default_toml, load_config
-from bqx.base.errors import ProjectError, UsageError
+from bqx.base.errors import BqxError, ProjectError, UsageError
 from bqx.base.runlog import set_level
 from bqx.features.catalogue import column, datasets
 from bqx.market.calendar import Calendar, minute_of
@@ -77,13 +78,13 @@ class Project:
             raise ProjectError("there is a bqx project here already", where=str(root), fix="choose another folder")
         chosen = tuple(sorted({parse_pair(p).name for p in pairs}))
         text = default_toml(name or _name_from(root), t0=t0, pairs=chosen)
-        text = text.replace('calendar = "default"', f'calendar = "{calendar}"', 1)
+        text = text.replace('calendar = "default"', f"calendar = {json.dumps(calendar)}", 1)
         root.mkdir(parents=True, exist_ok=True)
         write_text(root / CONFIG_NAME, text)
         try:
             config = load_config(root)
             _calendar(root, config)
-        except Exception:
+        except BqxError:
             (root / CONFIG_NAME).unlink()
             raise
         for folder in ("bars", "lake", "imports", "reports"):
