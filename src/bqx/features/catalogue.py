@@ -7,17 +7,34 @@ from functools import lru_cache
 from typing import Any
 
 from bqx.base.errors import UsageError
-from bqx.features.declare import Column, Dataset
+from bqx.base.runlog import event
+from bqx.features.declare import OURS, Column, Dataset
+from bqx.features.users import Users, load_users
 from bqx.market.calendar import Calendar
 
 
 @lru_cache(maxsize=1)
-def datasets() -> Mapping[str, Dataset]:
-    """All datasets by name, in the order they are built and listed."""
-    from bqx.features.families import base_bqx, ohlc, returns, time
+def own_datasets() -> Mapping[str, Dataset]:
+    """The datasets that come with the package, by name, in the order they are built and listed."""
+    from bqx.features.families import base_bqx, ohlc, returns, statistics, technical, time
 
-    found = (base_bqx.DATASET, ohlc.DATASET, time.DATASET, *returns.DATASETS)
+    found = (base_bqx.DATASET, ohlc.DATASET, time.DATASET, *returns.DATASETS, *technical.DATASETS, *statistics.DATASETS)
     return {d.name: d for d in found}
+
+
+@lru_cache(maxsize=1)
+def users() -> Users:
+    """Families of installed packages, and the errors of those left out; each of these is logged as a warning once."""
+    found = load_users(own_datasets())
+    for error in found.problems:
+        event("features.left_out", level="warning", what=error.what, where=error.where, fix=error.fix)
+    return found
+
+
+@lru_cache(maxsize=1)
+def datasets() -> Mapping[str, Dataset]:
+    """All datasets by name: ours, then those of users."""
+    return {**own_datasets(), **users().datasets}
 
 
 def dataset(name: str) -> Dataset:
@@ -27,9 +44,9 @@ def dataset(name: str) -> Dataset:
         from difflib import get_close_matches
 
         near = get_close_matches(name, known, 3)
-        raise UsageError(
-            f"unknown dataset {name!r}", fix=f"did you mean {', '.join(near) if near else ', '.join(known)}?"
-        )
+        fix = f"did you mean {', '.join(near) if near else ', '.join(known)}?"
+        out = "; ".join(error.what for error in users().problems)
+        raise UsageError(f"unknown dataset {name!r}", fix=f"{fix} ({out})" if out else fix)
     return known[name]
 
 
@@ -63,7 +80,7 @@ def earliest(home: Dataset, minute: int, calendar: Calendar, columns: Iterable[s
 
 
 def count(chosen: Sequence[Dataset]) -> dict[str, int]:
-    """Sizes of the catalogue: datasets, columns, counted, inherited, laggable, auxiliary."""
+    """Sizes of the catalogue: datasets, columns, counted, inherited, laggable, auxiliary, and columns of users."""
     counted = [d for d in chosen if d.counted]
     total = sum(len(d.columns) for d in counted)
     return {
@@ -72,7 +89,8 @@ def count(chosen: Sequence[Dataset]) -> dict[str, int]:
         "counted": total,
         "inherited": sum(len(d.columns) for d in counted if d.inherited),
         "laggable": sum(len(d.columns) for d in counted if d.laggable),
-        "auxiliary": sum(len(d.columns) for d in chosen if not d.counted),
+        "auxiliary": sum(len(d.columns) for d in chosen if not d.counted and d.origin == OURS),
+        "users": sum(len(d.columns) for d in chosen if d.origin != OURS),
     }
 
 
@@ -98,4 +116,5 @@ def describe(home: Dataset, item: Column) -> dict[str, Any]:
         "why_tagged": item.why_tagged,
         "alias_of": item.alias_of,
         "version": home.version,
+        "origin": home.origin,
     }

@@ -1,0 +1,79 @@
+"""Where a value lies between a lower and an upper one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.features.kernels.jit import kernel
+
+F8 = NDArray[np.float64]
+
+TINY = 1e-12
+"""A ratio is undefined where its denominator is at most TINY times the larger of 1 and its numerator."""
+
+
+def position(x: F8, bottom: F8, top: F8) -> F8:
+    """100 (x - bottom) / (top - bottom), NaN where top = bottom. Shape (n, pairs)."""
+    out = np.empty(x.shape)
+    _position(x, bottom, top, out)
+    return out
+
+
+@kernel
+def _position(x: F8, bottom: F8, top: F8, out: F8) -> None:
+    n, p = x.shape
+    for r in range(n):
+        for j in range(p):
+            a, b = x[r, j] - bottom[r, j], top[r, j] - bottom[r, j]
+            limit = TINY * (a if a > 1.0 else 1.0)
+            out[r, j] = 100.0 * (a / b) if b > limit else np.nan
+
+
+def depth(x: F8, bottom: F8, top: F8) -> F8:
+    """-100 (top - x) / (top - bottom), NaN where top = bottom; 0 is +0. Shape (n, pairs)."""
+    out = np.empty(x.shape)
+    _depth(x, bottom, top, out)
+    return out
+
+
+@kernel
+def _depth(x: F8, bottom: F8, top: F8, out: F8) -> None:
+    n, p = x.shape
+    for r in range(n):
+        for j in range(p):
+            a, b = x[r, j] - top[r, j], top[r, j] - bottom[r, j]
+            limit = TINY * (-a if a < -1.0 else 1.0)
+            out[r, j] = 100.0 * (a / b) if b > limit else np.nan
+
+
+def mean_of_three(x: F8) -> F8:
+    """Mean of the last three values, NaN unless all are valid. Shape (n, pairs)."""
+    out = np.empty(x.shape)
+    _mean_of_three(x, out)
+    return out
+
+
+@kernel
+def _mean_of_three(x: F8, out: F8) -> None:
+    n, p = x.shape
+    for r in range(n):
+        for j in range(p):
+            out[r, j] = (x[r - 2, j] + x[r - 1, j] + x[r, j]) / 3.0 if r >= 2 else np.nan
+
+
+def ratio(a: F8, b: F8) -> F8:
+    """a / b for b >= 0, NaN where b is 0 within rounding. Shape (n, pairs)."""
+    out = np.empty(a.shape)
+    _ratio(a, b, out)
+    return out
+
+
+@kernel
+def _ratio(a: F8, b: F8, out: F8) -> None:
+    n, p = a.shape
+    for r in range(n):
+        for j in range(p):
+            size = abs(a[r, j])
+            limit = TINY * (size if size > 1.0 else 1.0)
+            out[r, j] = a[r, j] / b[r, j] if b[r, j] > limit else np.nan
