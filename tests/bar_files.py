@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -75,8 +78,9 @@ def classic(path: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-def semicolons(path: Path, rows: Sequence[Row]) -> Path:
-    path.write_text("".join(f"{r.ts:%Y%m%d %H%M%S};{r.o:.5f};{r.h:.5f};{r.l:.5f};{r.c:.5f};{r.v}\n" for r in rows))
+def histdata(path: Path, rows: Sequence[Row]) -> Path:
+    est = ahead(-5)
+    path.write_text("".join(f"{est(r.ts):%Y%m%d %H%M%S};{r.o:.6f};{r.h:.6f};{r.l:.6f};{r.c:.6f};0\n" for r in rows))
     return path
 
 
@@ -110,6 +114,80 @@ def lean(folder: Path, rows: Sequence[Row], clock: Clock = utc, venue: str = "oa
 def zip_text(path: Path, entry: str, text: str) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(entry, text)
+    return path
+
+
+def side_prices(row: Row, side: str) -> list[float]:
+    """Open, high, low, close of a side, rounded as vendors round."""
+    sign = -1 if side == "bid" else 1
+    return [round(x + sign * row.half, 5) for x in (row.o, row.h, row.l, row.c)]
+
+
+def dukascopy(folder: Path, rows: Sequence[Row], side: str, head: str = "Gmt time", form: str = "gmt") -> Path:
+    """form: of the times, `gmt`, `local` (two hours ahead, says so) or `eet`."""
+    path = folder / f"EURUSD_Candlestick_1_M_{side.upper()}_06.06.2024-11.06.2024.csv"
+    stamps = {
+        "gmt": lambda t: f"{t:%d.%m.%Y %H:%M:%S}.000",
+        "local": lambda t: f"{ahead(2)(t):%d.%m.%Y %H:%M:%S}.000 GMT+0200",
+        "eet": lambda t: f"{t.astimezone(ZoneInfo('Europe/Athens')):%Y.%m.%d %H:%M:%S}",
+    }
+    body = (
+        ",".join([stamps[form](r.ts), *(f"{x:.5f}" for x in side_prices(r, side)), str(r.v / 10)]) + "\n" for r in rows
+    )
+    path.write_text(f"{head},Open,High,Low,Close,Volume\n" + "".join(body))
+    return path
+
+
+def bi5_day(rows: Sequence[Row], side: str, point: float = 1e5) -> bytes:
+    """A day's candles as the vendor packs them."""
+    records = []
+    for r in rows:
+        o, h, l, c = (round(x * point) for x in side_prices(r, side))
+        records.append(struct.pack(">5if", (r.ts.hour * 60 + r.ts.minute) * 60, o, c, l, h, r.v))
+    return lzma.compress(b"".join(records), lzma.FORMAT_ALONE)
+
+
+def bi5(folder: Path, rows: Sequence[Row], sides: Sequence[str] = ("bid", "ask"), pair: str = "EURUSD") -> Path:
+    """One file a UTC day and side, months counted from 00."""
+    days: dict[datetime, list[Row]] = {}
+    for r in rows:
+        days.setdefault(r.ts.replace(hour=0, minute=0), []).append(r)
+    for day, part in days.items():
+        base = folder / pair / f"{day:%Y}" / f"{day.month - 1:02d}" / f"{day:%d}"
+        base.mkdir(parents=True, exist_ok=True)
+        for side in sides:
+            (base / f"{side.upper()}_candles_min_1.bi5").write_bytes(bi5_day(part, side))
+    return folder / pair
+
+
+def padded(rows: Sequence[Row], last: datetime | None = None) -> list[Row]:
+    """`rows` with flat candles without volume in every minute that has none, up to the end of the last day."""
+    have = {r.ts: r for r in rows}
+    out: list[Row] = []
+    when = rows[0].ts
+    end = last or rows[-1].ts.replace(hour=0, minute=0) + timedelta(days=1)
+    while when < end:
+        before = out[-1].c if out else rows[0].o
+        out.append(have.get(when) or Row(when, before, before, before, before, 0, out[-1].half))
+        when += timedelta(minutes=1)
+    return out
+
+
+def table_csv(path: Path, rows: Sequence[Row], *, head: str = "when|o|h|l|c|ticks|remark", sep: str = "|") -> Path:
+    body = (
+        sep.join([f"{r.ts:%m/%d/%Y %H:%M}", f"{r.o:.5f}", f"{r.h:.5f}", f"{r.l:.5f}", f"{r.c:.5f}", str(r.v), ""])
+        + "\n"
+        for r in rows
+    )
+    path.write_text(head + "\n" + "".join(body))
+    return path
+
+
+def parquet(path: Path, rows: Sequence[Row], zone: str | None = "America/New_York", unit: str = "ms") -> Path:
+    stamp = pl.Series([r.ts for r in rows]).cast(pl.Datetime(unit, "UTC"))
+    stamp = stamp.dt.convert_time_zone(zone) if zone else stamp.dt.replace_time_zone(None)
+    columns = {name: [getattr(r, name[0]) for r in rows] for name in ("open", "high", "low", "close", "volume")}
+    pl.DataFrame({"timestamp": stamp, **columns}).write_parquet(path)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import bar_files as bf
-from bqx.base.errors import InputError, UsageError
+from bqx.base.errors import ClockError, InputError, UsageError
 from bqx.market.bars import BARS_SCHEMA
 from bqx.market.calendar import Calendar
 from bqx.market.importers.naming import pair_of
 from bqx.market.importers.plan import plan_jobs
-from bqx.market.importers.read import ReadOptions, SourceBars, read_source
+from bqx.market.importers.read import ReadOptions, SourceBars, read_job, read_source
 
 ROWS = bf.make_rows("2024-06-06T12:00", 5)
 CALENDAR = Calendar.load()
@@ -23,10 +24,14 @@ WRITERS: dict[str, tuple[str, Writer]] = {
     "metatrader": ("metatrader", lambda d, rows: bf.metatrader(d / "EURUSD_M1.csv", rows)),
     "tab": ("metatrader", lambda d, rows: bf.tab_export(d / "EURUSD_M1_202406.csv", rows)),
     "classic": ("metatrader", lambda d, rows: bf.classic(d / "EURUSD1.csv", rows)),
-    "semicolons": ("metatrader", lambda d, rows: bf.semicolons(d / "DAT_ASCII_EURUSD_M1_2024.csv", rows)),
+    "histdata": ("histdata", lambda d, rows: bf.histdata(d / "DAT_ASCII_EURUSD_M1_202406.csv", rows)),
     "fxcm": ("fxcm", lambda d, rows: bf.fxcm(d, rows)),
     "lean": ("lean", lambda d, rows: bf.lean(d, rows)),
+    "dukascopy": ("dukascopy", lambda d, rows: [bf.dukascopy(d, rows, side) for side in ("bid", "ask")]),
+    "bi5": ("bi5", lambda d, rows: bf.bi5(d, rows)),
+    "parquet": ("table", lambda d, rows: bf.parquet(d / "EURUSD.parquet", rows)),
 }
+QUOTED = ("fxcm", "lean", "dukascopy", "bi5")
 
 
 def read_one(folder: Path, **options: object) -> SourceBars:
@@ -43,14 +48,18 @@ def test_every_format_gives_the_same_bars(tmp_path: Path, name: str) -> None:
     assert found.pair == "eurusd"
     assert dict(found.frame.schema) == BARS_SCHEMA
     got = found.frame.select("ts_utc", "open", "high", "low", "close")
-    assert_frame_equal(got, bf.prices(ROWS), check_exact=kind == "metatrader", rel_tol=0, abs_tol=1e-12)
-    if kind == "metatrader":
-        assert found.frame["volume"].to_list() == [float(r.v) for r in ROWS]
-        assert found.frame["bid_open"].null_count() == found.frame.height
-    else:
+    assert_frame_equal(got, bf.prices(ROWS), check_exact=kind not in QUOTED, rel_tol=0, abs_tol=1e-12)
+    if kind in ("metatrader", "table", "bi5"):
+        sides = 2 if kind == "bi5" else 1  # the volumes of both sides are added
+        assert found.frame["volume"].to_list() == [float(r.v) * sides for r in ROWS]
+    elif kind != "dukascopy":
         assert found.frame["volume"].null_count() == found.frame.height
+    if kind in QUOTED:
         assert found.frame["ask_close"].to_list() == [float(f"{r.c + r.half:.5f}") for r in ROWS]
-    assert found.source.price_side == ("vendor" if kind == "metatrader" else "mid of bid+ask")
+        assert found.source.price_side == "mid of bid+ask"
+    else:
+        assert found.frame["bid_open"].null_count() == found.frame.height
+        assert found.source.price_side == ("bid" if kind == "histdata" else "vendor")
 
 
 def test_the_format_is_told_by_content_not_by_name(tmp_path: Path) -> None:
@@ -137,6 +146,45 @@ def test_fxcm_offsets_in_the_file_are_applied(tmp_path: Path) -> None:
     jobs = plan_jobs([tmp_path])
     stamp = jobs[0].read().frame["stamp"][0]
     assert (ROWS[0].ts.replace(tzinfo=None) - stamp).total_seconds() == 2 * 3600
+
+
+def test_histdata_zip_with_its_report_states_its_clock(tmp_path: Path) -> None:
+    name = "DAT_ASCII_EURUSD_M1_202406"
+    text = bf.histdata(tmp_path / "x.csv", ROWS).read_text()
+    (tmp_path / "x.csv").unlink()
+    base = tmp_path / "HISTDATA_COM_ASCII_EURUSD_M1202406"
+    with zipfile.ZipFile(base.with_suffix(".zip"), "w") as archive:
+        archive.writestr(f"{name}.csv", text)
+        archive.writestr(f"{name}.txt", "Status Report\nGap of 120s found between 20240606000000 and 20240606000200.\n")
+    base.with_suffix(".txt").write_text("Status Report\n")
+    found = read_one(tmp_path)
+    assert (found.report.format, found.pair, found.report.rows) == ("histdata", "eurusd", len(ROWS))
+    assert (found.report.clock["clock"], found.report.clock["how"]) == ("UTC-05:00", "stated by the format")
+    assert found.frame["ts_utc"][0] == ROWS[0].ts
+    assert found.frame["volume"].null_count() == len(ROWS)
+
+
+def test_histdata_on_another_clock_than_its_own_is_refused(tmp_path: Path) -> None:
+    bf.histdata(tmp_path / "EURUSD.csv", [r._replace(ts=bf.ahead(5)(r.ts)) for r in ROWS])
+    with pytest.raises(ClockError, match="read as UTC-05:00"):
+        read_one(tmp_path)
+
+
+def test_the_spread_of_metatrader_is_told_and_used_only_when_asked_for(tmp_path: Path) -> None:
+    path = bf.tab_export(tmp_path / "EURUSD.csv", ROWS)
+    plain = read_one(tmp_path)
+    (told,) = (f for f in plain.report.findings if f.kind == "spread not used")
+    assert (told.count, told.action) == (len(ROWS), "noted")
+    assert told.note.startswith("12 to 12 points, median 12")
+    (job,) = plan_jobs([path], spread="ask")
+    quoted = read_job(job, CALENDAR, ReadOptions())
+    assert quoted.source.price_side == "mid of bid+spread"
+    assert quoted.frame["bid_close"].to_list() == [r.c for r in ROWS]
+    half = quoted.frame["ask_high"] - quoted.frame["high"]
+    assert half.to_list() == pytest.approx([6e-5] * len(ROWS), abs=1e-12)
+    (bare,) = plan_jobs([bf.metatrader(tmp_path / "b_EURUSD.csv", ROWS)], spread="ask")
+    with pytest.raises(InputError, match="no spread column"):
+        bare.read()
 
 
 def test_unknown_format_and_empty_folder(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def establish(
     stamps: I8,
     given: FileClock | None,
     *,
-    stated: bool = False,
+    stated: str = "",
     trust: bool = False,
     locate: Callable[[int], str] = str,
 ) -> ClockFinding:
@@ -113,12 +113,13 @@ def establish(
 
     locate : file:line of a stamp, for errors.
     given : the clock the user or the file states; None means: UTC, if the weekly closes say so.
+    stated : when it is not the user: `in the file` or `by the format`.
     Raises ClockError when most closes fall elsewhere (unless `trust`), or when nothing says what the clock is.
     """
     closes = find_closes(stamps) or find_closes(_crowded(stamps))
     clock = given or FileClock.utc()
     agreeing = sum(_agrees(c, clock) for c in closes)
-    how = "stated in the file" if stated else ("option" if given else "weekly close")
+    how = f"stated {stated}" if stated else ("option" if given else "weekly close")
     notes: list[str] = []
     if not closes:
         if given is None:

@@ -19,7 +19,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """kind: stable name; action: `quarantined`, `kept` or `sorted`; places: the first few in file order."""
+    """kind: stable name; action: `quarantined`, `left out`, `kept`, `sorted` or `noted`.
+
+    places: the first few in file order.
+    """
 
     kind: str
     count: int
@@ -44,7 +47,10 @@ class Gaps:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """Report of one pair. rows = bars + quarantined; first, last: ISO times (UTC); weekends: the closures spanned."""
+    """Report of one pair. rows = bars + quarantined + padding left out.
+
+    first, last: ISO times (UTC); weekends: the closures spanned.
+    """
 
     pair: str
     format: str

@@ -12,7 +12,7 @@ def render(reports: Sequence[ImportReport], title: str) -> Report:
     """One section a pair; refuses (CheckError) to publish counts that do not add up."""
     out = Report(title, f"{len(reports)} pairs, {sum(r.bars for r in reports):,} bars")
     for report in reports:
-        parts = [report.bars, *(f.count for f in report.findings if f.action == "quarantined")]
+        parts = [report.bars, *(f.count for f in report.findings if f.action in ("quarantined", "left out"))]
         out.require_sum(f"rows of {report.pair}", parts, report.rows)
         _section(out, report)
     return out

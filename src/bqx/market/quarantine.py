@@ -34,9 +34,7 @@ def _lines(raw: RawBars, bad: pl.DataFrame) -> dict[tuple[int, int], str]:
     for file, line in (("file", "line"), ("file2", "line2")):
         for f, n in bad.select(file, line).drop_nulls().iter_rows():
             wanted.setdefault(f, set()).add(n)
-    out = {}
+    out: dict[tuple[int, int], str] = {}
     for f, numbers in wanted.items():
-        text = raw.texts[f].data.split(b"\n")
-        for n in numbers:
-            out[f, n] = text[n - 1].decode("ascii")
+        out.update({(f, n): text for n, text in raw.texts[f].quote(numbers).items()})
     return out

@@ -39,7 +39,9 @@ def validate(raw: RawBars, clock: ClockFinding, calendar: Calendar, *, crossed: 
 
     Raises InputError when no row is left.
     """
-    frame = raw.frame.with_columns(ts_utc=clock.clock.series_to_utc(raw.frame["stamp"])).with_row_index("nth")
+    frame = raw.frame.with_columns(ts_utc=clock.clock.series_to_utc(raw.frame["stamp"]))
+    padding = frame.filter(pl.col("padding"))
+    frame = frame.filter(~pl.col("padding").fill_null(False)).with_row_index("nth")
     quotes = frame["bid_open"].null_count() < frame.height
     frame = frame.with_columns(reason=_reasons(frame, quotes, crossed, calendar))
     frame = frame.with_columns(reason=pl.coalesce("reason", _duplicates(frame)))
@@ -53,13 +55,13 @@ def validate(raw: RawBars, clock: ClockFinding, calendar: Calendar, *, crossed: 
     minutes = kept["ts_utc"].to_physical().to_numpy() // 60_000_000
     bad = frame.filter(pl.col("reason").is_not_null())
     findings = [*_rejected(raw, bad), *_crossed_kept(raw, kept, quotes), *_disorder(raw, frame)]
-    findings += _jumps(raw, kept, minutes)
+    findings += [*_jumps(raw, kept, minutes), *_padding(raw, padding, calendar), *raw.findings]
     report = ImportReport(
         pair=raw.pair,
         format=raw.format,
         price_side=raw.price_side,
         files=tuple(t.name for t in raw.texts),
-        rows=frame.height,
+        rows=frame.height + padding.height,
         bars=kept.height,
         quarantined=bad.height,
         first=_iso(kept["ts_utc"][0]),
@@ -211,6 +213,17 @@ def _jumps(raw: RawBars, kept: pl.DataFrame, minutes: I8) -> list[Finding]:
     big = int((np.abs(ret[at - 1]) > JUMP).sum())
     note = f"1-minute return beyond {1e4 * limit:.1f} bp (10 robust sigmas of {1e4 * sigma:.2f}); {big} beyond 2 %"
     return [Finding("jump", len(at), "kept", note, _places(raw, rows, pl.format("{} bp", pl.col("bp").round(1))))]
+
+
+def _padding(raw: RawBars, rows: pl.DataFrame, calendar: Calendar) -> list[Finding]:
+    """Candles without a tick: no bars, whether the market was open or not."""
+    is_open = pl.Series(calendar.is_open(rows["ts_utc"].to_physical().to_numpy() // 60_000_000), dtype=pl.Boolean)
+    shut, quiet = rows.filter(~is_open), rows.filter(is_open)
+    kinds = (
+        ("padding on closed minutes", shut, "flat candles without volume that fill closed hours"),
+        ("padding in open hours", quiet, "no tick in that minute: it is missing, the grid may carry the last close"),
+    )
+    return [Finding(kind, part.height, "left out", note, _places(raw, part)) for kind, part, note in kinds if len(part)]
 
 
 def _weekends(calendar: Calendar, minutes: I8) -> tuple[str, ...]:

@@ -1,1 +1,4 @@
-"""Importers, one file a format: `metatrader`, `fxcm`, `lean`; `read` joins them to clock and validation."""
+"""Importers, one file a format: `metatrader`, `histdata`, `fxcm`, `lean`, `dukascopy`, `bi5`, and `mapped` for tables.
+
+`read` joins them to clock and validation.
+"""

@@ -13,6 +13,7 @@ import polars as pl
 from bqx.base.errors import InputError
 from bqx.market.bars import QUOTE_COLUMNS
 from bqx.market.importers.raw import RawBars, as_raw, mids
+from bqx.market.importers.sides import MID
 from bqx.market.importers.table import check_prices, parse_table
 from bqx.market.importers.text import Text
 
@@ -41,7 +42,7 @@ def read(texts: tuple[Text, ...], pair: str) -> RawBars:
     """All days of one pair; sizes are not traded volume, so volume is null. Raises InputError naming file and line."""
     texts = tuple(sorted(texts, key=lambda t: (entry_of(t)[0], t.name)))
     days = [_day(text, number) for number, text in enumerate(texts)]
-    return RawBars(pair, "lean", "mid of bid+ask", texts, as_raw(pl.concat(days)))
+    return RawBars(pair, "lean", MID, texts, as_raw(pl.concat(days)))
 
 
 def _day(text: Text, file: int) -> pl.DataFrame:

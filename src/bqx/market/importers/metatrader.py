@@ -1,18 +1,21 @@
 """MetaTrader history: headerless CSV, the classic `YYYY.MM.DD,HH:MM,...` export, the `<DATE>` tab export.
 
 Also read: semicolons, and `YYYYMMDD HHMMSS` stamps. Fields after the prices: tick volume, volume, spread.
-The tick volume becomes `volume`; spread is in points of unknown size and is not used.
+The tick volume becomes `volume`. Prices are the vendor's, usually bid. The spread is one number a bar, in points, of a
+moment that the format does not define: it is told in the report and not used, unless asked for (`spread="ask"`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
 from bqx.base.errors import InputError
 from bqx.market.bars import PRICE_COLUMNS
-from bqx.market.importers.raw import RawBars, as_raw
+from bqx.market.findings import Finding
+from bqx.market.importers.raw import RawBars, as_raw, mids
 from bqx.market.importers.table import check_prices, parse_stamps, parse_table
 from bqx.market.importers.text import Text
 
@@ -89,12 +92,40 @@ def _with_header(text: Text, line: str) -> tuple[str, list[str], str]:
     return separator, [_HEADER[f] for f in fields], f"{date_fmt} {time_fmt}"
 
 
-def read(texts: tuple[Text, ...], pair: str) -> RawBars:
-    """Files of one pair in the order of their first bars; raises InputError naming file and line."""
+def read(texts: tuple[Text, ...], pair: str, *, spread: str = "ignore") -> RawBars:
+    """Files of one pair in the order of their first bars; raises InputError naming file and line.
+
+    spread : `ask` takes prices as bid and bid + spread as ask, in all four fields; prices are then mids.
+    """
     parts = sorted(((_read(text), text) for text in texts), key=lambda p: (p[0]["stamp"][0], p[1].name))
-    frames = [frame.with_columns(file=pl.lit(number)) for number, (frame, _) in enumerate(parts)]
     ordered = tuple(text for _, text in parts)
-    return RawBars(pair, "metatrader", "vendor", ordered, pl.concat([as_raw(f) for f in frames]))
+    frames = [frame.with_columns(file=pl.lit(number)) for number, (frame, _) in enumerate(parts)]
+    if spread == "ask":
+        frames = [_quoted(frame, text) for frame, text in zip(frames, ordered, strict=True)]
+    side = "mid of bid+spread" if spread == "ask" else "vendor"
+    told = () if spread == "ask" else tell_spread(frames)
+    return RawBars(pair, "metatrader", side, ordered, pl.concat([as_raw(f) for f in frames]), findings=told)
+
+
+def tell_spread(frames: Sequence[pl.DataFrame]) -> tuple[Finding, ...]:
+    """What the unused spreads are like."""
+    points = pl.concat([f["spread"] for f in frames if "spread" in f.columns] or [pl.Series([0.0])])
+    points = points.filter(points > 0)
+    if points.is_empty():
+        return ()
+    low, middle, high = (points.quantile(q, "nearest") for q in (0.0, 0.5, 1.0))
+    note = f"{low:g} to {high:g} points, median {middle:g}; --spread ask makes quotes of them"
+    return (Finding("spread not used", len(points), "noted", note),)
+
+
+def _quoted(frame: pl.DataFrame, text: Text) -> pl.DataFrame:
+    """bid = price, ask = price + spread; a point is the last decimal of the file's prices."""
+    if "spread" not in frame.columns:
+        raise InputError("there is no spread column", where=text.where(1), fix="leave --spread out")
+    decimals = max((len(found) for found in re.findall(rb"\d\.(\d+)", text.data[:65536])), default=0)
+    ask = [(pl.col(c) + pl.col("spread") / 10**decimals).alias(f"ask_{c}") for c in PRICE_COLUMNS]
+    bid = [pl.col(c).alias(f"bid_{c}") for c in PRICE_COLUMNS]
+    return frame.with_columns(*bid, *ask).with_columns(mids())
 
 
 def _read(text: Text) -> pl.DataFrame:

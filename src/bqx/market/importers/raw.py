@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from bqx.market.bars import PRICE_COLUMNS, QUOTE_COLUMNS
+from bqx.market.fileclock import FileClock
+from bqx.market.findings import Finding
 from bqx.market.importers.text import Text
 
 RAW_SCHEMA: dict[str, pl.DataType] = {
@@ -17,6 +19,7 @@ RAW_SCHEMA: dict[str, pl.DataType] = {
     "line2": pl.Int64(),
     "stamp": pl.Datetime("us"),
     "issue": pl.String(),
+    "padding": pl.Boolean(),
     **dict.fromkeys(PRICE_COLUMNS, pl.Float64()),
     "volume": pl.Float64(),
     **dict.fromkeys(QUOTE_COLUMNS, pl.Float64()),
@@ -29,7 +32,10 @@ class RawBars:
 
     frame : RAW_SCHEMA; `file` and `line` say where a row stands, `file2` and `line2` where its ask side stands when
         that is another file, `issue` why the importer cannot make a bar of it.
+    `padding` marks candles that a vendor wrote for minutes without a tick (null: not padding).
     stated : UTC offset that the file itself states for its times ("+00:00"), else None; `stamp` is then in UTC.
+    clock, clock_by : the clock `stamp` is on when format or file state it, and which: "by the format", "in the file".
+    findings : what the importer has to tell of its own.
     """
 
     pair: str
@@ -38,6 +44,14 @@ class RawBars:
     texts: tuple[Text, ...]
     frame: pl.DataFrame
     stated: str | None = None
+    clock: FileClock | None = None
+    clock_by: str = "in the file"
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """`frame` without the padding."""
+        return self.frame.filter(~pl.col("padding").fill_null(False))
 
     def locate(self, minute: int) -> str:
         """file:line of the first row stamped in that minute of the file's clock."""

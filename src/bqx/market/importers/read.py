@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from bqx.base.errors import InputError
 from bqx.market.calendar import Calendar
 from bqx.market.clock import establish
 from bqx.market.fileclock import FileClock
@@ -47,18 +48,24 @@ class SourceBars:
 def read_job(job: Job, calendar: Calendar, options: ReadOptions) -> SourceBars:
     """One pair's bars; raises InputError or ClockError naming file and line."""
     raw = job.read()
-    stated = raw.stated is not None
-    stamps = _ascending(raw.frame["stamp"].to_physical().to_numpy() // 60_000_000)
+    known = raw.clock or (FileClock.utc() if raw.stated is not None else None)
+    stamps = _ascending(raw.rows["stamp"].to_physical().to_numpy() // 60_000_000)
+    if not len(stamps):
+        raise InputError(
+            f"all {raw.frame.height:,} candles are padding: flat, without volume, at the price before",
+            where=raw.texts[0].name,
+            fix="give files of days with trading",
+        )
     clock = establish(
         stamps,
-        options.clock or (FileClock.utc() if stated else None),
-        stated=stated and options.clock is None,
+        options.clock or known,
+        stated=raw.clock_by if known and options.clock is None else "",
         trust=options.trust,
         locate=raw.locate,
     )
     done = validate(raw, clock, calendar, crossed=options.crossed)
     source = SourceRecord(
-        vendor=options.vendor or " ".join(part for part in (job.format, job.venue) if part),
+        vendor=options.vendor or job.vendor,
         format=raw.format,
         price_side=raw.price_side,
         licence=options.licence,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -16,17 +17,24 @@ LEAST_PRICE, MOST_PRICE = 1e-4, 1e6
 
 
 def parse_table(
-    text: Text, separator: str, names: Sequence[str], *, words: Collection[str], header: bool, optional: bool = False
+    text: Text,
+    separator: str,
+    names: Sequence[str],
+    *,
+    words: Collection[str],
+    header: bool,
+    optional: bool = False,
+    unused: Collection[str] = (),
 ) -> pl.DataFrame:
-    """Columns `line` (1-based), then `names`: String for those in `words`, Float64 otherwise.
+    """Columns `line` (1-based), then `names`: String for those in `words` and `unused`, Float64 otherwise.
 
     Raises InputError naming file and line for a wrong number of fields, a non-number, or (unless `optional`) an
-    empty field.
+    empty field outside `unused`.
     """
     lines = _line_numbers(text.data)[1 if header else 0 :]
     if not len(lines):
         raise InputError("file has a header but no bars", where=text.where(1))
-    schema: dict[str, pl.DataType] = {n: pl.String() if n in words else pl.Float64() for n in names}
+    schema: dict[str, pl.DataType] = {n: pl.String() if n in words or n in unused else pl.Float64() for n in names}
     try:
         frame = pl.read_csv(
             text.data,
@@ -37,11 +45,11 @@ def parse_table(
             quote_char=None,
         )
     except pl.exceptions.PolarsError as exc:
-        raise _culprit(text, separator, names, words, optional, header) from exc
+        raise _culprit(text, separator, names, words, unused, optional, header) from exc
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null())) if frame.height > len(lines) else frame
-    nulls = 0 if optional else sum(frame.null_count().row(0))
+    nulls = 0 if optional else sum(frame.drop(unused).null_count().row(0))
     if frame.height != len(lines) or nulls or (optional and frame.get_column(names[-1]).null_count()):
-        raise _culprit(text, separator, names, words, optional, header)
+        raise _culprit(text, separator, names, words, unused, optional, header)
     return frame.insert_column(0, pl.Series("line", lines))
 
 
@@ -55,7 +63,13 @@ def _line_numbers(data: bytes) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _culprit(
-    text: Text, separator: str, names: Sequence[str], words: Collection[str], optional: bool, header: bool
+    text: Text,
+    separator: str,
+    names: Sequence[str],
+    words: Collection[str],
+    unused: Collection[str],
+    optional: bool,
+    header: bool,
 ) -> InputError:
     """The error for the first line that is not as declared."""
     started = not header
@@ -73,7 +87,7 @@ def _culprit(
                 fix="was the file cut off, or is it another format? see docs/importing.md",
             )
         for name, field in zip(names, fields, strict=True):
-            bad = _complaint(name, field, name in words, optional)
+            bad = None if name in unused else _complaint(name, field, name in words, optional)
             if bad:
                 return InputError(bad, where=text.where(number), fix="correct or remove the line")
     return InputError("cannot be read as a table of bars", where=text.where(1), fix="see docs/importing.md")
@@ -95,7 +109,13 @@ def _short(raw: bytes) -> str:
     return repr(raw[:80].decode("ascii", "replace"))
 
 
-def check_prices(text: Text, frame: pl.DataFrame, columns: Sequence[str], volume: Sequence[str] = ()) -> None:
+class Places(Protocol):
+    """What can say where a line stands."""
+
+    def where(self, line: int) -> str: ...
+
+
+def check_prices(text: Places, frame: pl.DataFrame, columns: Sequence[str], volume: Sequence[str] = ()) -> None:
     """Raises InputError for the first price that is not finite within [1e-4, 1e6], or volume not finite and >= 0."""
     bad = [~pl.col(c).is_between(LEAST_PRICE, MOST_PRICE) for c in columns]  # Polars orders NaN above all numbers
     bad += [~pl.col(c).is_between(0.0, 1e15) for c in volume]
@@ -114,17 +134,27 @@ def check_prices(text: Text, frame: pl.DataFrame, columns: Sequence[str], volume
             )
 
 
-def parse_stamps(text: Text, frame: pl.DataFrame, words: pl.Expr, fmt: str) -> pl.Series:
-    """Naive Datetime("us") stamps; raises InputError for the first that is no time or outside the calendar's years."""
+def parse_stamps(
+    text: Places, frame: pl.DataFrame, words: pl.Expr, fmt: str, *, shown: pl.Expr | None = None
+) -> pl.Series:
+    """Naive Datetime("us") stamps; raises InputError for the first that is no time or outside the calendar's years.
+
+    shown : what the error quotes, by default `words`.
+    """
     stamp = frame.select(words.str.to_datetime(fmt, time_unit="us", strict=False).alias("stamp"))["stamp"]
+    check_years(text, frame, stamp, words if shown is None else shown)
+    return stamp
+
+
+def check_years(text: Places, frame: pl.DataFrame, stamp: pl.Series, shown: pl.Expr) -> None:
+    """Raises InputError for the first stamp that is null or outside the calendar's years."""
     bad = stamp.is_null() | ~stamp.dt.year().is_between(FIRST_YEAR + 1, LAST_YEAR - 1)
     if bad.any():
         at = int(bad.arg_max() or 0)
-        shown = frame.select(words)[at, 0]
+        quoted = frame.select(shown)[at, 0]
         years = f"{FIRST_YEAR + 1}-{LAST_YEAR - 1}"
         raise InputError(
-            f"time {shown!r} is not a time of the years {years}",
+            f"time {quoted!r} is not a time of the years {years}",
             where=text.where(frame["line"][at]),
             fix="correct or remove the line",
         )
-    return stamp

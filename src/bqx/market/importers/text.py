@@ -6,7 +6,7 @@ import hashlib
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -41,8 +41,10 @@ class Text:
     def where(self, line: int) -> str:
         return f"{self.name}:{line}"
 
-    def line_of(self, position: int) -> int:
-        return self.data.count(b"\n", 0, position) + 1
+    def quote(self, lines: Collection[int]) -> dict[int, str]:
+        """These lines as they stand in the file."""
+        rows = self.data.split(b"\n")
+        return {n: rows[n - 1].decode("ascii") for n in lines}
 
 
 def load(path: Path) -> Text:
@@ -124,6 +126,12 @@ def _clean(raw: bytes, name: str) -> bytes:
     return data
 
 
+def _without_reports(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """HistData puts a status report of the same name, ending in .txt, beside the CSV."""
+    reports = {info.filename[:-4] + ".txt" for info in entries if info.filename.lower().endswith(".csv")}
+    return [info for info in entries if info.filename not in reports]
+
+
 def _load_zip(path: Path, stream: IO[bytes]) -> Text:
     """The single CSV of a zip; read in memory, never extracted."""
     name = str(path)
@@ -131,7 +139,7 @@ def _load_zip(path: Path, stream: IO[bytes]) -> Text:
     size = sum(len(chunk) for chunk in _chunks(stream, digest))
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [info for info in archive.infolist() if not info.is_dir()]
+            entries = _without_reports([info for info in archive.infolist() if not info.is_dir()])
             if len(entries) != 1:
                 raise InputError(f"zip holds {len(entries)} files instead of one CSV", where=name)
             info = entries[0]
