@@ -1,4 +1,4 @@
-"""Windowed sums of x - shift and its square, restarted at fixed phases so that bits do not depend on the past.
+"""Windowed sums of x - shift and its powers, restarted at fixed phases so that bits do not depend on the past.
 
 Running sums drift and lose all digits on price levels. Here each lane is shifted by the mean of the window that
 ends at the last restart (never by what comes later), and additions carry their rounding error along (Knuth 1969,
@@ -19,6 +19,9 @@ RESTART = 1024
 
 SHIFT, S1, E1, S2, E2, COUNT = range(6)
 STATE_ROWS = 6
+S3, E3, S4, E4 = range(6, 10)
+POWER_ROWS = 10
+"""A state of this many rows also carries the third and fourth powers."""
 
 
 @kernel
@@ -52,7 +55,7 @@ def _refill(x: F8, row: int, state: F8) -> None:
     if empty:
         for j in range(x.shape[1]):
             if state[COUNT, j] == 0.0:
-                for k in range(STATE_ROWS):
+                for k in range(len(state)):
                     state[k, j] = 0.0
                 state[SHIFT, j] = x[row, j] if x[row, j] == x[row, j] else 0.0
 
@@ -91,6 +94,100 @@ def sums_step(x: F8, r: int, window: int, floor: int, restart: bool, state: F8) 
         _take(x, (r - window) % cap, -1.0, state)
     _refill(x, r % cap, state)
     _take(x, r % cap, 1.0, state)
+
+
+@kernel
+def _take_powers(x: F8, row: int, sign: float, state: F8) -> None:
+    """As :func:`_take`, up to the fourth power; one loop a power, for longer ones do not vectorise."""
+    _take(x, row, sign, state)
+    for j in range(x.shape[1]):
+        value = x[row, j]
+        d = value - state[SHIFT, j] if value == value else 0.0
+        v = sign * ((d * d) * d)
+        s = state[S3, j]
+        t = s + v
+        b = t - s
+        state[E3, j] += (s - (t - b)) + (v - b)
+        state[S3, j] = t
+    for j in range(x.shape[1]):
+        value = x[row, j]
+        d = value - state[SHIFT, j] if value == value else 0.0
+        v = sign * ((d * d) * (d * d))
+        s = state[S4, j]
+        t = s + v
+        b = t - s
+        state[E4, j] += (s - (t - b)) + (v - b)
+        state[S4, j] = t
+
+
+@kernel
+def powers_step(x: F8, r: int, window: int, floor: int, restart: bool, state: F8, limit: float) -> None:
+    """:func:`sums_step` for a state of POWER_ROWS rows, followed by :func:`recentre`."""
+    cap = len(x)
+    first = max(r - window + 1, floor)
+    if restart:
+        for j in range(x.shape[1]):
+            _recentre_lane(x, first, r, j, state)
+        return
+    if r - window >= floor:
+        _take_powers(x, (r - window) % cap, -1.0, state)
+    _refill(x, r % cap, state)
+    _take_powers(x, r % cap, 1.0, state)
+    recentre(x, first, r, state, limit)
+
+
+@kernel
+def recentre(x: F8, first: int, r: int, state: F8, limit: float) -> None:
+    """Lanes whose mean lies more than sqrt(limit) population deviations from the shift start anew over rows
+    first .. r, so that a spike that has left, or a drift, costs no digits. What triggers it is the state itself, so
+    bits stay anchored."""
+    bad = 0
+    for j in range(x.shape[1]):
+        s = state[S1, j] + state[E1, j]
+        square = s * s / state[COUNT, j]
+        bad += 1 if square > limit * (state[S2, j] + state[E2, j] - square) else 0
+    if bad:
+        for j in range(x.shape[1]):
+            s = state[S1, j] + state[E1, j]
+            square = s * s / state[COUNT, j]
+            if square > limit * (state[S2, j] + state[E2, j] - square):
+                _recentre_lane(x, first, r, j, state)
+
+
+@kernel
+def _recentre_lane(x: F8, first: int, r: int, j: int, state: F8) -> None:
+    """Sums of rows first .. r of one lane anew, shifted by their mean."""
+    cap = len(x)
+    total, count = 0.0, 0.0
+    for k in range(first, r + 1):
+        value = x[k % cap, j]
+        valid = value == value
+        total += value if valid else 0.0
+        count += 1.0 if valid else 0.0
+    shift = total / count if count > 0.0 else 0.0
+    for k in range(len(state)):
+        state[k, j] = 0.0
+    state[SHIFT, j], state[COUNT, j] = shift, count
+    powers = len(state) > STATE_ROWS
+    for k in range(first, r + 1):
+        value = x[k % cap, j]
+        d = value - shift if value == value else 0.0
+        square = d * d
+        _add(state, S1, j, d)
+        _add(state, S2, j, square)
+        if powers:
+            _add(state, S3, j, square * d)
+            _add(state, S4, j, square * square)
+
+
+@kernel
+def _add(state: F8, at: int, j: int, v: float) -> None:
+    """Add to the sum in row `at`, its rounding error to the row after."""
+    s = state[at, j]
+    t = s + v
+    b = t - s
+    state[at + 1, j] += (s - (t - b)) + (v - b)
+    state[at, j] = t
 
 
 @kernel
