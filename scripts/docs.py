@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bqx.features.catalogue import count, datasets
+from bqx.features.catalogue import count, own_datasets
 from bqx.features.declare import Column, Dataset
 
 ROOT = Path(__file__).parent.parent
@@ -14,7 +14,7 @@ TYPES = {"f4": "float32", "f8": "float64", "i2": "int16", "i4": "int32"}
 
 def features_page() -> str:
     """The catalogue as Markdown."""
-    homes = list(datasets().values())
+    homes = list(own_datasets().values())
     sizes = count(homes)
     lines = [
         "# Features",

@@ -25,6 +25,7 @@ def features() -> None:
 def list_(only: tuple[str, ...], as_json: bool) -> None:
     """One line a dataset; with --json one object a column."""
     from bqx.features.catalogue import count, dataset, datasets, describe
+    from bqx.features.declare import OURS
 
     homes = [dataset(name) for name in only] or list(datasets().values())
     rows = [describe(home, item) for home in homes for item in home.columns]
@@ -32,14 +33,16 @@ def list_(only: tuple[str, ...], as_json: bool) -> None:
 
     def text() -> None:
         width = max(len(h.name) for h in homes)
-        click.echo(f"{'dataset':{width}}  columns  stage  counted  warm-up  summary")
+        click.echo(f"{'dataset':{width}}  columns  stage  counted  warm-up  summary (origin, where not bqx)")
         for h in homes:
             warmup = max(c.warmup for c in h.columns)
             counted = "yes" if h.counted else "no"
-            click.echo(f"{h.name:{width}}  {len(h.columns):7}  {h.stage:5}  {counted:7}  {warmup:7}  {h.summary}")
+            summary = h.summary if h.origin == OURS else f"{h.summary} ({h.origin})"
+            click.echo(f"{h.name:{width}}  {len(h.columns):7}  {h.stage:5}  {counted:7}  {warmup:7}  {summary}")
+        others = f", {sizes['users']} of other packages" if sizes["users"] else ""
         click.echo(
             f"{sizes['columns']} columns in {sizes['datasets']} datasets: {sizes['counted']} counted, "
-            f"{sizes['auxiliary']} auxiliary"
+            f"{sizes['auxiliary']} auxiliary{others}"
         )
 
     emit(rows, as_json, text)

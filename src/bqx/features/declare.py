@@ -25,6 +25,8 @@ Compute = Callable[["Streams", Sequence[str]], Mapping[str, F8]]
 Reference = Callable[["Streams", str, int, int], float]
 
 TAGS = frozenset({"level", "zero_ok", "may_be_undefined"})
+OURS = "bqx"
+"""Origin of the datasets that come with the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Dataset:
 
     compute(streams, names) fills float64 arrays (n, pairs), NaN for NULL. reference(streams, column, row, pair) gives
     one value the slow, obvious way. stage : the plan's stage that builds it. uses : what else moves its bits:
-    `volume`, `quotes`, `baseline` (B_p), `gaps` (segment edges since T0).
+    `volume`, `quotes`, `baseline` (B_p), `gaps` (segment edges since T0). origin : the distribution it comes from, set
+    when a user's family is loaded.
     """
 
     family: str
@@ -88,13 +91,14 @@ class Dataset:
     columns: tuple[Column, ...]
     compute: Compute
     reference: Reference
-    stage: str
-    summary: str
+    stage: str = ""
+    summary: str = ""
     version: int = 1
     counted: bool = True
     inherited: bool = False
     laggable: bool = False
     uses: frozenset[str] = frozenset()
+    origin: str = OURS
     by_name: Mapping[str, Column] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -110,7 +114,7 @@ class Dataset:
     @property
     def code_hash(self) -> str:
         """Hash of the declared version and of all sources that values can depend on."""
-        return _code_hash(self.version, Path(inspect.getfile(self.compute)))
+        return _code_hash(self.version, _sources(Path(inspect.getfile(self.compute)), self.origin))
 
     def signal_domain(self, column: str) -> str:
         """`rate`, `bqx` or `neutral`: what the column counts for in selection."""
@@ -122,13 +126,24 @@ class Dataset:
         return "neutral"
 
 
-def _code_hash(version: int, family_file: Path) -> str:
+def _sources(family_file: Path, origin: str) -> list[Path]:
+    """Ours: the family's file and those named after it, `{family}_*.py`. A user's: all of its package, for bqx cannot
+    know which helpers it calls."""
+    if origin == OURS or not (family_file.parent / "__init__.py").is_file():
+        return [family_file, *sorted(family_file.parent.glob(f"{family_file.stem}_*.py"))]
+    top = family_file.parent
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return sorted(top.rglob("*.py"))
+
+
+def _code_hash(version: int, family_files: Sequence[Path]) -> str:
     """Kernels and streams are shared: an edit there concerns every dataset, one in a family file only its own."""
     here = Path(__file__).parent
     shared = [*sorted((here / "kernels").glob("*.py")), here / "streams.py", here / "anchors.py"]
     shared.append(here.parent / "market" / "panel.py")
     digest = hashlib.sha256(str(version).encode())
-    for path in [*shared, family_file]:
+    for path in [*shared, *family_files]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
 
