@@ -282,7 +282,9 @@ def test_import_list_and_import_again(run: Run, project: Path, tmp_path: Path) -
     assert (row["pair"], row["bars"], row["simulated"], row["sources"]) == ("eurusd", len(ROWS), False, ["metatrader"])
     before = state(project)
     again = run("import", path, "--licence", "CC0", "--json").json
-    assert again["stored"]["eurusd"] == {"new": 0, "unchanged": len(ROWS), "corrected": 0, "months": []}
+    assert again["stored"]["eurusd"] == {
+        "new": 0, "unchanged": len(ROWS), "corrected": 0, "months": [], "kept": 0, "removed": 0
+    }  # fmt: skip
     assert again["import_id"] == done["import_id"]
     changed = {k for k, v in state(project).items() if v != before.get(k)}
     assert changed <= {f"imports/{folder.name}/{n}" for n in ("report.md", "report.html", "report.json")}

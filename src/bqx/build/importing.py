@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from bqx.base.atomic import write_text
 from bqx.base.errors import ClockError, StoreError, Unsupported, UsageError
+from bqx.base.report import Cell, Heading, Table, Text
 from bqx.build.project import Project
 from bqx.market.bars import BARS_SCHEMA
 from bqx.market.calendar import datetime_of
@@ -23,10 +24,16 @@ from bqx.market.importers.plan import Job
 from bqx.market.importers.read import ReadOptions, SourceBars, read_job
 from bqx.market.importreport import render
 from bqx.store.ingest import IngestResult
+from bqx.store.merge import Overlap
 
+_RULES: dict[Overlap, str] = {
+    "refuse": "refuse, unless they are the same or this source's own",
+    "newest": "newest, the bars of this import win",
+    "keep": "keep, they stay and this import fills minutes that had none",
+    "replace": "replace, within its span this import takes their place",
+}
 HELD_ROWS = 4_000_000
 """Rows kept in memory between judging and storing (about 450 MB); pairs beyond are read a second time."""
-Policy = Literal["refuse", "newest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +44,13 @@ class Imported:
     reports: tuple[ImportReport, ...]
     results: dict[str, IngestResult] | None
     folder: Path | None
+    overlap: Overlap = "refuse"
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "import_id": self.import_id,
             "dry_run": self.results is None,
+            "overlap": self.overlap,
             "folder": str(self.folder) if self.folder else None,
             "stored": {pair: asdict(result) for pair, result in (self.results or {}).items()},
             "pairs": [report.as_dict() for report in self.reports],
@@ -53,7 +62,7 @@ def import_bars(
     jobs: Sequence[Job],
     options: ReadOptions,
     *,
-    policy: Policy = "refuse",
+    policy: Overlap = "refuse",
     dry_run: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Imported:
@@ -71,27 +80,40 @@ def import_bars(
         tell(f"{job.name}: {done.report.bars:,} bars, {done.report.quarantined:,} in quarantine")
         reports.append(done.report)
         quarantine.append(done.quarantine)
-        identity.append([job.pair, done.source.as_dict(), options.crossed])
+        identity.append([job.pair, _record(done, policy), options.crossed])
         rows += done.frame.height
         if rows <= HELD_ROWS:
             held[job.pair] = done
     import_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     if dry_run:
-        return Imported(import_id, tuple(reports), None, None)
+        return Imported(import_id, tuple(reports), None, None, policy)
     results = {}
     for job in jobs:
         done = held.pop(job.pair) if job.pair in held else read_and_judge(project, job, options)
-        results[job.pair] = project.bars.ingest(job.pair, done.frame, done.source.as_dict(), policy=policy)
+        results[job.pair] = project.bars.ingest(job.pair, done.frame, _record(done, policy), policy=policy)
     folder = project.root / "imports" / import_id
-    out = Imported(import_id, tuple(reports), results, folder)
+    out = Imported(import_id, tuple(reports), results, folder, policy)
     write_reports(out, pl.concat(quarantine), folder)
     return out
+
+
+def _record(done: SourceBars, overlap: Overlap) -> dict[str, Any]:
+    """The source as the registry keeps it, with the rule it was merged by."""
+    return {**done.source.as_dict(), "overlap": overlap}
 
 
 def write_reports(done: Imported, quarantine: pl.DataFrame, folder: Path) -> None:
     """report.json, report.md, report.html and quarantine.csv, each written whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     page = render(done.reports, f"Import {done.import_id}")
+    if done.results:
+        names = ("new", "unchanged", "corrected", "kept", "removed")
+        rows: list[list[Cell]] = [
+            [pair.upper(), *(getattr(result, n) for n in names)] for pair, result in done.results.items()
+        ]
+        page.add(Heading("What was stored"))
+        page.add(Text(f"Where bars were there already: {_RULES[done.overlap]}."))
+        page.add(Table(["pair", *names], rows))
     write_text(folder / "quarantine.csv", quarantine.write_csv())
     write_text(folder / "report.html", page.html())
     write_text(folder / "report.md", page.markdown())
@@ -134,7 +156,7 @@ def _one_source_a_pair(project: Project, jobs: Sequence[Job]) -> None:
         if job.pair in seen:
             raise UsageError(
                 f"two sources of {job.pair} in one call: {seen[job.pair].paths[0]} and {job.paths[0]}",
-                fix="import one; sources are not mixed inside a pair",
+                fix="import one after the other, the second with --overlap newest, keep or replace",
             )
         if job.pair not in project.pairs:
             raise UsageError(
@@ -145,7 +167,7 @@ def _one_source_a_pair(project: Project, jobs: Sequence[Job]) -> None:
         seen[job.pair] = job
 
 
-def _refuse_overlap(project: Project, done: SourceBars, policy: Policy) -> None:
+def _refuse_overlap(project: Project, done: SourceBars, policy: Overlap) -> None:
     """Another source's bars in the same span must be the same bars."""
     vendors = {s["vendor"] for s in project.bars.sources() if s["pair"] == done.pair}
     first, last = (int(done.frame["ts_utc"].to_physical()[k]) // 60_000_000 for k in (0, -1))
@@ -164,7 +186,8 @@ def _refuse_overlap(project: Project, done: SourceBars, policy: Policy) -> None:
         f"{done.pair} has {known.height:,} bars of {', '.join(sorted(vendors))} from {a} to {b} (UTC); these of "
         f"{done.source.vendor} share {both.height:,} minutes, {both.height - same:,} of them with other values",
         where=done.report.files[0],
-        fix="use another project, or --overlap newest to let these win (the old bars stay readable with --as-of)",
+        fix="use another project, or --overlap newest (these win), keep (the stored ones stay) or replace (these take "
+        "their place); the old bars stay readable with --as-of",
     )
 
 
@@ -187,6 +210,9 @@ def list_bars(project: Project) -> list[dict[str, Any]]:
             found = out[source["pair"]].setdefault("sources", [])
             if source["vendor"] not in found:
                 found.append(source["vendor"])
+    for piece in project.bars.pieces(as_of=project.as_of):
+        row = out[piece.pop("pair")]
+        row.setdefault("pieces", []).append(piece)
     for row in out.values():
         row["first"], row["last"] = (datetime_of(row[k]).isoformat() for k in ("first", "last"))
     return list(out.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from bqx.store.files import Codec
 from bqx.store.ingest import IngestResult
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
+from bqx.store.merge import Overlap
 from bqx.store.registry import Baseline
 from bqx.store.span import in_span
 
@@ -39,7 +40,7 @@ class BarStore:
         source: Mapping[str, Any],
         *,
         known_at: AsOf = None,
-        policy: Literal["refuse", "newest"] = "refuse",
+        policy: Overlap = "refuse",
     ) -> IngestResult:
         """Add bars of one pair in one transaction; see `bqx.store.ingest`."""
         return ingest.ingest(
@@ -109,6 +110,17 @@ class BarStore:
 
     def sources(self, as_of: AsOf = None) -> list[dict[str, Any]]:
         return registry.sources(self.manifest, as_of)
+
+    def pieces(self, as_of: AsOf = None) -> list[dict[str, Any]]:
+        """Which sources made up each month of each pair, in the order they came: pair, ym, vendor, overlap, source."""
+        sql = _sql(
+            "SELECT m.pair, m.ym, s.vendor, json_extract(s.record, '$.overlap'), s.id FROM bar_month m "
+            "JOIN bar_month_source b ON b.bar_month_id = m.id JOIN source s ON s.id = b.source_id "
+            "WHERE AS_OF ORDER BY m.pair, m.ym, s.id"
+        )
+        with self.manifest.connection() as con:
+            rows = con.execute(sql, (known_us(as_of),)).fetchall()
+        return [dict(zip(("pair", "ym", "vendor", "overlap", "source"), row, strict=True)) for row in rows]
 
     def simulated(self, as_of: AsOf = None) -> bool:
         """Whether any bar that can be read is simulated."""

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from bqx.base.errors import StoreError
-from bqx.market.bars import BARS_SCHEMA, PRICE_COLUMNS, as_bars
+from bqx.market.bars import PRICE_COLUMNS, as_bars
 from bqx.market.calendar import DAY, month_of, month_span
 from bqx.market.pairs import parse_pair
 from bqx.store.commit import check_files, file_id
@@ -22,30 +22,36 @@ from bqx.store.content import content_hash, content_hashes
 from bqx.store.files import Codec, Written, write_table
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
+from bqx.store.merge import Overlap, merge
 from bqx.store.registry import has_source, put_source, source_identity
 from bqx.store.stage import I8, check_finite, minutes_of, schema_of
-
-_VALUES = [name for name in BARS_SCHEMA if name != "ts_utc"]
 
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """Minutes that were new, already there with the same values, and there with other values; months written."""
+    """Minutes that were new, already there with the same values, and there with other values; months written.
+
+    kept, removed: minutes in which the stored bar stayed although the new one differs, and that the new source does
+    not have (see `bqx.store.merge`).
+    """
 
     new: int
     unchanged: int
     corrected: int
     months: tuple[str, ...]
+    kept: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Month:
-    """A month's current version and what it becomes."""
+    """A month's current version and what it becomes. alone: nothing is left of the sources before."""
 
     ym: str
     current: int | None
     table: pl.DataFrame
     days: tuple[tuple[int, int, str], ...]
+    alone: bool
 
 
 def ingest(
@@ -57,10 +63,12 @@ def ingest(
     source: Mapping[str, Any],
     *,
     known_at: AsOf = None,
-    policy: Literal["refuse", "newest"] = "refuse",
+    policy: Overlap = "refuse",
 ) -> IngestResult:
     """Add bars; minutes absent from `frame` stay. Doing it again changes nothing.
 
+    policy : which bar a minute keeps when both have it; "replace" also removes minutes inside the new span that the
+    new source does not have, in months where it has any.
     Raises StoreError when the price side or simulated flag is not that of the pair's bars, and, with policy
     "refuse", when another vendor's minutes would change.
     """
@@ -75,18 +83,21 @@ def ingest(
     with manifest.connection() as con:
         _check_identity(con, pair, identity)
     months: list[_Month] = []
-    new = unchanged = corrected = 0
+    total = dict.fromkeys(("new", "unchanged", "corrected", "kept", "removed"), 0)
+    span = (int(minutes[0]), int(minutes[-1])) if len(minutes) else (0, 0)
     for ym, part in _by_month(bars, minutes):
         current, old = _current(root, manifest, pair, ym)
-        table, counts = _merge(old, part)
-        if counts[2] and policy == "refuse":
-            _refuse_other_vendor(manifest, current, pair, ym, identity, counts[2])
-        new, unchanged, corrected = new + counts[0], unchanged + counts[1], corrected + counts[2]
-        if counts[0] or counts[2]:
-            months.append(_Month(ym, current, table, _day_hashes(table)))
+        done = merge(old, part, policy, span)
+        if done.corrected and policy == "refuse":
+            _refuse_other_vendor(manifest, current, pair, ym, identity, done.corrected)
+        for name in total:
+            total[name] += getattr(done, name)
+        if done.changed:
+            alone = policy == "replace" and not done.old
+            months.append(_Month(ym, current, done.table, _day_hashes(done.table), alone))
     files = {m.ym: write_table(root, f"bars/{pair}", m.ym, m.table, codec) for m in months}
     _commit(root, manifest, pair, source, months, files, known_us(known_at))
-    return IngestResult(new, unchanged, corrected, tuple(m.ym for m in months))
+    return IngestResult(months=tuple(m.ym for m in months), **total)
 
 
 def _by_month(bars: pl.DataFrame, minutes: I8) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -125,19 +136,6 @@ def _current(root: Path, manifest: Manifest, pair: str, ym: str) -> tuple[int | 
     return (None, None) if row is None else (int(row[0]), pl.read_parquet(root / row[1], glob=False, memory_map=False))
 
 
-def _merge(old: pl.DataFrame | None, part: pl.DataFrame) -> tuple[pl.DataFrame, tuple[int, int, int]]:
-    """The month after the import, and how many minutes are new, unchanged, corrected."""
-    if old is None:
-        return part, (part.height, 0, 0)
-    both = part.join(old, on="ts_utc", how="inner", suffix="_old", maintain_order="left")
-    same = both.select(
-        pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_old")) for name in _VALUES]).sum()
-    ).item()
-    kept = old.join(part.select("ts_utc"), on="ts_utc", how="anti")
-    table = pl.concat([kept, part]).sort("ts_utc")
-    return table, (part.height - both.height, int(same), both.height - int(same))
-
-
 def _refuse_other_vendor(
     manifest: Manifest, current: int | None, pair: str, ym: str, identity: tuple[str, str, bool], count: int
 ) -> None:
@@ -154,7 +152,7 @@ def _refuse_other_vendor(
             f"{count} minutes differ from bars of {', '.join(sorted(vendors))}; "
             f"these are from {identity[0] or 'nobody'}",
             where=f"bars of {pair} in {ym}",
-            fix="import with policy newest to let the later source win; the old version stays readable by as_of",
+            fix="say which source wins: policy newest, keep or replace; the old version stays readable by as_of",
         )
 
 
@@ -211,8 +209,9 @@ def _put_month(
         ),
     ).lastrowid  # fmt: skip
     con.executemany("INSERT INTO bar_day VALUES (?, ?, ?, ?)", [(key, *day) for day in month.days])
-    con.execute(
-        "INSERT INTO bar_month_source SELECT ?, source_id FROM bar_month_source WHERE bar_month_id = ?",
-        (key, month.current),
-    )
+    if not month.alone:
+        con.execute(
+            "INSERT INTO bar_month_source SELECT ?, source_id FROM bar_month_source WHERE bar_month_id = ?",
+            (key, month.current),
+        )
     con.execute("INSERT INTO bar_month_source VALUES (?, ?) ON CONFLICT DO NOTHING", (key, source))
