@@ -16,9 +16,17 @@ from bqx.market.calendar import Calendar
 @lru_cache(maxsize=1)
 def own_datasets() -> Mapping[str, Dataset]:
     """The datasets that come with the package, by name, in the order they are built and listed."""
-    from bqx.features.families import base_bqx, ohlc, returns, statistics, technical, time
+    from bqx.features.families import base_bqx, bollinger, ohlc, returns, statistics, technical, time
 
-    found = (base_bqx.DATASET, ohlc.DATASET, time.DATASET, *returns.DATASETS, *technical.DATASETS, *statistics.DATASETS)
+    found = (
+        base_bqx.DATASET,
+        ohlc.DATASET,
+        time.DATASET,
+        *returns.DATASETS,
+        *technical.DATASETS,
+        *statistics.DATASETS,
+        *bollinger.DATASETS,
+    )
     return {d.name: d for d in found}
 
 
