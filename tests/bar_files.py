@@ -144,7 +144,7 @@ def bi5_day(rows: Sequence[Row], side: str, point: float = 1e5) -> bytes:
     for r in rows:
         o, h, l, c = (round(x * point) for x in side_prices(r, side))
         records.append(struct.pack(">5if", (r.ts.hour * 60 + r.ts.minute) * 60, o, c, l, h, r.v))
-    return lzma.compress(b"".join(records), lzma.FORMAT_ALONE)
+    return lzma.compress(b"".join(records), lzma.FORMAT_ALONE, preset=1)
 
 
 def bi5(folder: Path, rows: Sequence[Row], sides: Sequence[str] = ("bid", "ask"), pair: str = "EURUSD") -> Path:

@@ -61,6 +61,24 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def sweep(folder: Path) -> None:
+    """Delete the temp files in `folder` whose process is gone."""
+    for path in folder.glob(f".*{_MARK}*"):
+        pid = path.name.rpartition(_MARK)[2].partition("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def fsync_dir(path: Path) -> None:
     """Make renames and deletions inside folder `path` durable."""
     _fsync(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -104,6 +104,11 @@ class BuildError(BqxError):
     next_step = "read each unit's reason; `bqx build run` tries the failed ones only"
 
 
+class FetchError(BqxError):
+    code, exit_code, title = "BQX502", 9, "some downloads failed; the rest is on disk"
+    next_step = "read each file's reason; the same command goes on where it stopped"
+
+
 class SecretError(BqxError):
     code, exit_code, title = "BQX601", 10, "a secret could not be had from its provider"
     next_step = "run `bqx secrets check NAME`; there is no fallback on purpose"

@@ -17,7 +17,7 @@ from bqx.base.errors import BqxError, Unsupported
 from bqx.cli.common import App
 
 COMMANDS = {
-    "bars": "Import, simulate, check and list 1-minute bars.",
+    "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
     "config": "Show the configuration and where each value comes from.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",

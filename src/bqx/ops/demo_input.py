@@ -88,7 +88,7 @@ def judge(pair: str, frame: pl.DataFrame, calendar: Calendar) -> ImportReport:
         ),
     )
     minutes: NDArray[np.int64] = frame["ts_utc"].to_physical().to_numpy() // 60_000_000
-    clock = establish(minutes, FileClock.utc(), stated=False, trust=False, locate=raw.locate)
+    clock = establish(minutes, FileClock.utc(), locate=raw.locate)
     return validate(raw, clock, calendar).report
 
 
