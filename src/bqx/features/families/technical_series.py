@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.kernels.ages import event_age, side_age
-from bqx.features.kernels.deviation import channel_index, standardised, window_mean
+from bqx.features.kernels.channel import channel_index
+from bqx.features.kernels.deviation import standardised, window_mean
 from bqx.features.kernels.lags import lag_inside
 from bqx.features.kernels.oscillators import depth, mean_of_three, position, ratio
 from bqx.features.kernels.ranges import movements

@@ -1,4 +1,4 @@
-"""The current value against the mean and the spread of its window."""
+"""The current value against the mean and the deviation of its window."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 
 TINY = 1e-12
-LAMBERT = 0.015
-"""Lambert's constant: three quarters of the values of a random series lie within +-100."""
 
 
 @kernel
@@ -88,60 +86,3 @@ def _window_mean(x: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
     state = np.zeros((STATE_ROWS, x.shape[1]))
     for r in range(len(x)):
         mean_row(x, r, seg_age[r], window, need, state, out, r)
-
-
-@kernel
-def channel_row(x: F8, r: int, seg_age: int, window: int, need: int, scratch: F8, out: F8, at: int) -> None:
-    """(x - mean) / (0.015 mean |x - mean|) of rows r - W + 1 .. r of the ring `x` into out[at].
-
-    scratch : (3, pairs). Deviations are counted from the current value, so that a flat window gives an exact 0.
-    """
-    cap, p = x.shape
-    now = r % cap
-    if seg_age < window - 1:
-        for j in range(p):
-            out[at, j] = np.nan
-        return
-    for j in range(p):
-        scratch[0, j], scratch[1, j], scratch[2, j] = 0.0, 0.0, 0.0
-    for k in range(r - window + 1, r):
-        row = k % cap
-        for j in range(p):
-            v = x[row, j]
-            valid = v == v
-            scratch[0, j] += v - x[now, j] if valid else 0.0
-            scratch[2, j] += 1.0 if valid else 0.0
-    for j in range(p):
-        scratch[2, j] += 1.0
-        scratch[0, j] /= scratch[2, j]
-        scratch[1, j] = abs(scratch[0, j])
-    for k in range(r - window + 1, r):
-        row = k % cap
-        for j in range(p):
-            v = x[row, j]
-            valid = v == v
-            scratch[1, j] += abs((v - x[now, j]) - scratch[0, j]) if valid else 0.0
-    for j in range(p):
-        a = -scratch[0, j]
-        b = LAMBERT * (scratch[1, j] / scratch[2, j])
-        size = abs(a)
-        ok = (scratch[2, j] >= need) & (x[now, j] == x[now, j]) & (b > TINY * (size if size > 1.0 else 1.0))
-        out[at, j] = a / b if ok else np.nan
-
-
-def channel_index(x: F8, seg_age: I4, window: int, need: int) -> F8:
-    """Commodity channel index of `x` (Lambert 1980); NaN where x is, below `need` valid values and in flat windows.
-
-    Shape (n, pairs). Two passes over each window, the lanes side by side.
-    """
-    out = np.empty(x.shape)
-    _channel_index(x, seg_age, window, need, out)
-    return out
-
-
-@kernel
-def _channel_index(x: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
-    n, p = x.shape
-    scratch = np.empty((3, p))
-    for r in range(n):
-        channel_row(x, r, seg_age[r] if r >= window - 1 else 0, window, need, scratch, out, r)
