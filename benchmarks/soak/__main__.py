@@ -18,14 +18,15 @@ def main() -> int:
     parser.add_argument("check", nargs="?", choices=sorted(CHECKS), help="which check")
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", type=int, default=50, help="number of trials")
+    parser.add_argument("--size", type=int, default=None, help="how much, see --list")
     args = parser.parse_args()
     if args.list or args.check is None:
         for name, check in sorted(CHECKS.items()):
-            print(f"{name:16} {check.title}")
+            print(f"{name:16} {check.title} (--size {check.size} {check.unit})")
         return 0 if args.list else 2
-    state = State.load(args.check, args.seed, args.size)
-    result = CHECKS[args.check].run(state)
+    check = CHECKS[args.check]
+    state = State.load(args.check, args.seed, args.size or check.size)
+    result = check.run(state)
     path = state.finish(result)
     print(json.dumps(result, indent=2))
     print(f"{'passed' if result['ok'] else 'FAILED'}: {path}")

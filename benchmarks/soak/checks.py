@@ -7,17 +7,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.soak.kill import kill
+from benchmarks.soak.promises import promises
 from benchmarks.soak.state import State
 
 
 @dataclass(frozen=True)
 class Check:
-    """`run` gets the state of earlier, unfinished calls and returns the result; `ok` in it decides the exit code."""
+    """`run` gets the state of earlier, unfinished calls and returns the result; `ok` in it decides the exit code.
+
+    size, unit : how much unless told, and of what. sibling : the file in tests/ that runs the same code small.
+    """
 
     title: str
     run: Callable[[State], dict[str, Any]]
+    size: int
+    unit: str
+    sibling: str
 
 
 CHECKS: dict[str, Check] = {
-    "kill": Check("a build killed at 50 random points and run again gives the bytes of an undisturbed one", kill),
-}
+    "kill": Check(
+        "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
+        kill, 50, "kills", "benchmarks/test_kill_soak.py",
+    ),
+    "promises": Check(
+        "P1-P4, NULL pattern, bounds and references of every dataset on 28 simulated pairs over three months",
+        promises, 28, "pairs", "benchmarks/test_promises_soak.py",
+    ),
+}  # fmt: skip

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import RESULTS, commit, provenance
 from bqx.base.atomic import write_text
-
-RESULTS = Path(__file__).parents[1] / "results"
 
 
 @dataclass
@@ -46,34 +42,7 @@ class State:
     def finish(self, result: dict[str, Any]) -> Path:
         """Write the result and forget the trials."""
         path = RESULTS / f"{self.name}.json"
-        head = {"check": self.name, "seed": self.seed, "commit": commit(), "machine": machine()}
+        head = {"check": self.name, "seed": self.seed, "size": self.size, **provenance()}
         write_text(path, json.dumps({**head, **result}, indent=2) + "\n")
         self._path.unlink(missing_ok=True)
         return path
-
-
-def commit() -> str:
-    """Hash of the checked-out commit, marked when tracked files differ from it."""
-    root = Path(__file__).parents[2]
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "src"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on; no host name."""
-    return {
-        "system": platform.system(),
-        "arch": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }

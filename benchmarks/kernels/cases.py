@@ -1,0 +1,167 @@
+"""The registry: a quantity, our kernel, the others', its definition. Adding one is one entry."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import bottleneck as bn
+import numbagg as nb
+import numpy as np
+import talib
+
+from benchmarks.kernels import exact
+from benchmarks.kernels.case import Case
+from bqx.features.kernels import deviation, ewma, extremes, lags, levels, moments, momentum, oscillators, quantiles
+from bqx.features.kernels import ranges, smooth, spread, wilder, window_extremes
+from bqx.features.kernels.autocorr import autocorrelation
+from bqx.features.streams import HALF_LIFE, SIGMA_BURN, SIGMA_NEED, ewma_weight
+from bqx.features.support import needed
+
+SAMPLE = sqrt(480 / 479)
+ALPHA = ewma_weight(HALF_LIFE)
+PERCENTS = (5, 25, 50, 75, 95)
+FIVE = np.array(PERCENTS, dtype=np.int64)
+PRICES = ("returns", "spike")  # a logarithm needs a price
+
+
+def _ema(b: Any, x: Any, n: int, ends: Any) -> Any:
+    return smooth.smooth(x, b.age, b.segment, ends, 2.0 / (n + 1), n, 5 * n, 10 * n)
+
+
+def _wilder(b: Any, x: Any, n: int) -> Any:
+    return smooth.smooth(x, b.age, b.segment, b.none, 1.0 / n, n, 10 * n, 20 * n)
+
+
+def _macd(b: Any) -> Any:
+    line = _ema(b, b.y, 12, b.ends) - _ema(b, b.y, 26, b.ends)
+    signal = _ema(b, line, 9, b.none)
+    return line, signal, line - signal
+
+
+def _adx(b: Any) -> Any:
+    rising, falling, index = wilder.directional(*ranges.movements(b.high, b.low, b.y, b.age), b.age, 14, 140, 280)
+    return _wilder(b, index, 14), rising, falling
+
+
+def _extremes(b: Any, n: int) -> Any:
+    return window_extremes.window_extremes(b.high, b.low, b.age, (n,), (needed(n),))[0]
+
+
+def _stochastic(b: Any) -> Any:
+    top, bottom = _extremes(b, 14)
+    k = oscillators.mean_of_three(oscillators.position(b.y, bottom, top))
+    return k, oscillators.mean_of_three(k)
+
+
+def _williams(b: Any) -> Any:
+    top, bottom = _extremes(b, 14)
+    return oscillators.depth(b.y, bottom, top)
+
+
+def _bands(b: Any) -> Any:
+    shift, excess, sd = moments.centre(b.y, b.age, 20, 20, 0)
+    mean = shift + excess
+    return mean + 2.0 * sd, mean, mean - 2.0 * sd
+
+
+CASES = (
+    Case("Lags and logarithms", "y(t) - y(t-60)", 1, lambda b: lags.lag_inside(b.y, b.age, 60), {
+        "TA-Lib": lambda v: talib.MOM(v.y, 60), "polars": lambda v: v.pl.y.diff(60), "pandas": lambda v: v.pd.y.diff(60),
+    }, exact.lag(60)),
+    Case("Lags and logarithms", "log level", 1, lambda b: levels.levels(b.price, b.reference), {
+        "numpy": lambda v: np.log(v.price / v.first) * 1e4, "polars": lambda v: (v.pl.price / v.first).log() * 1e4,
+    }, exact.log_level, skip=PRICES, note="numpy's logarithm differs between CPUs, ours does not"),
+    Case("Exponential", "EMA 26", 1, lambda b: _ema(b, b.y, 26, b.ends), {
+        "TA-Lib": lambda v: talib.EMA(v.y, 26), "polars": lambda v: v.pl.y.ewm_mean(span=26, adjust=False),
+        "pandas": lambda v: v.pd.y.ewm(span=26, adjust=False).mean(),
+        "numbagg": lambda v: nb.move_exp_nanmean(v.y, alpha=2 / 27),
+    }, exact.ema(26)),
+    Case("Exponential", "EWMA deviation, half-life 120, of the bars before", 1,
+         lambda b: ewma.ewma_deviation(b.dy, b.age, ALPHA, HALF_LIFE, SIGMA_NEED, SIGMA_BURN), {
+        "polars": lambda v: (v.pl.dy**2).ewm_mean(alpha=ALPHA, adjust=False).sqrt().shift(1),
+        "pandas": lambda v: ((v.pd.dy**2).ewm(alpha=ALPHA, adjust=False).mean() ** 0.5).shift(1),
+        "numbagg": lambda v: np.sqrt(nb.move_exp_nanmean(v.dy * v.dy, alpha=ALPHA)),
+    }, exact.ewma(ALPHA, HALF_LIFE), note="ours starts anew 2,400 bars before each week"),
+    Case("Windows", "mean and deviation of the 15 closes before", 2,
+         lambda b: momentum.previous_closes(b.y, b.age, 15, 15), {
+        "TA-Lib": lambda v: (talib.SMA(v.y, 15), talib.STDDEV(v.y, 15) * sqrt(15 / 14)),
+        "polars": lambda v: (v.pl.y.rolling_mean(15), v.pl.y.rolling_std(15)),
+        "pandas": lambda v: (v.pd.y.rolling(15).mean(), v.pd.y.rolling(15).std()),
+        "bottleneck": lambda v: (bn.move_mean(v.y, 15), bn.move_std(v.y, 15, ddof=1)),
+        "numbagg": lambda v: (nb.move_mean(v.y, window=15), nb.move_std(v.y, window=15)),
+    }, exact.mean_deviation(15), lambda o: (_back(o[0] + o[1]), _back(o[2])), ("mean", "std")),
+    Case("Windows", "deviation of 480", 1, lambda b: spread.deviation_across(b.y, b.age, 480, needed(480)), {
+        "TA-Lib": lambda v: talib.STDDEV(v.y, 480) * SAMPLE, "polars": lambda v: v.pl.y.rolling_std(480),
+        "pandas": lambda v: v.pd.y.rolling(480).std(), "bottleneck": lambda v: bn.move_std(v.y, 480, ddof=1),
+        "numbagg": lambda v: nb.move_std(v.y, window=480),
+    }, exact.deviation(480)),
+    Case("Windows", "z-score of 120", 1, lambda b: deviation.standardised(b.y, b.age, 120, needed(120)), {
+        "TA-Lib": lambda v: (v.y - talib.SMA(v.y, 120)) / (talib.STDDEV(v.y, 120) * sqrt(120 / 119)),
+        "polars": lambda v: (v.pl.y - v.pl.y.rolling_mean(120)) / v.pl.y.rolling_std(120),
+        "pandas": lambda v: (v.pd.y - v.pd.y.rolling(120).mean()) / v.pd.y.rolling(120).std(),
+        "bottleneck": lambda v: (v.y - bn.move_mean(v.y, 120)) / bn.move_std(v.y, 120, ddof=1),
+        "numbagg": lambda v: (v.y - nb.move_mean(v.y, window=120)) / nb.move_std(v.y, window=120),
+    }, exact.z_score(120)),
+    Case("Windows", "mean, deviation, skew, kurtosis of 60", 4,
+         lambda b: moments.shape(b.y, b.age, 60, needed(60), True, False)[:4], {
+        "polars": lambda v: (v.pl.y.rolling_mean(60), v.pl.y.rolling_std(60), v.pl.y.rolling_skew(60, bias=False),
+                             v.pl.y.rolling_kurtosis(60, bias=False)),
+        "pandas": lambda v: (v.pd.y.rolling(60).mean(), v.pd.y.rolling(60).std(), v.pd.y.rolling(60).skew(),
+                             v.pd.y.rolling(60).kurt()),
+    }, exact.shape(60), outputs=("mean", "std", "skew", "kurt")),
+    Case("Windows", "correlation of 120 with the bar before", 1,
+         lambda b: autocorrelation(b.y, b.age, 1, 120, needed(120)), {
+        "TA-Lib": lambda v: talib.CORREL(v.y[1:], v.y[:-1], 120),
+        "pandas": lambda v: v.pd.y.rolling(120).corr(v.pd.y.shift(1)),
+        "numbagg": lambda v: nb.move_corr(v.y[1:], v.y[:-1], window=120),
+    }, exact.correlation(120, 1)),
+    Case("Extremes and ranks", "highest and lowest of the 60 closes before", 2,
+         lambda b: extremes.previous_extremes(b.y, b.age, 60, needed(60)), {
+        "TA-Lib": lambda v: talib.MINMAX(v.y, 60)[::-1],
+        "polars": lambda v: (v.pl.y.rolling_max(60), v.pl.y.rolling_min(60)),
+        "pandas": lambda v: (v.pd.y.rolling(60).max(), v.pd.y.rolling(60).min()),
+        "bottleneck": lambda v: (bn.move_max(v.y, 60), bn.move_min(v.y, 60)),
+    }),
+    Case("Extremes and ranks", "highest high and lowest low of 240", 2, lambda b: _extremes(b, 240), {
+        "TA-Lib": lambda v: (talib.MAX(v.high, 240), talib.MIN(v.low, 240)),
+        "polars": lambda v: (v.pl.high.rolling_max(240), v.pl.low.rolling_min(240)),
+        "pandas": lambda v: (v.pd.high.rolling(240).max(), v.pd.low.rolling(240).min()),
+        "bottleneck": lambda v: (bn.move_max(v.high, 240), bn.move_min(v.low, 240)),
+    }),
+    Case("Extremes and ranks", "five quantiles of 60", 5,
+         lambda b: quantiles.order_statistics(b.y, b.age, 60, needed(60), FIVE, False), {
+        "polars": lambda v: tuple(v.pl.y.rolling_quantile(q / 100, "linear", 60) for q in PERCENTS),
+        "pandas": lambda v: tuple(v.pd.y.rolling(60).quantile(q / 100) for q in PERCENTS),
+    }, exact.quantiles(60, PERCENTS), lambda o: tuple(o[0]), tuple(f"p{q}" for q in PERCENTS)),
+    Case("Technical", "RSI 14", 1, lambda b: wilder.relative_strength(b.dy, b.age, 14, 140, 280), {
+        "TA-Lib": lambda v: talib.RSI(v.y, 14),
+    }, exact.rsi(14), note="TA-Lib takes the differences itself; ours are those of the stream"),
+    Case("Technical", "MACD 12 26 9: line, signal, histogram", 3, _macd, {
+        "TA-Lib": lambda v: talib.MACD(v.y, 12, 26, 9),
+    }, exact.macd(12, 26, 9), outputs=("line", "signal", "histogram")),
+    Case("Technical", "ATR 14", 1, lambda b: _wilder(b, ranges.movements(b.high, b.low, b.y, b.age)[0], 14), {
+        "TA-Lib": lambda v: talib.ATR(v.high, v.low, v.y, 14),
+    }, exact.atr(14), note="ours makes +DM and -DM on the way, which ADX then shares"),
+    Case("Technical", "ADX, DI+, DI- 14", 3, _adx, {
+        "TA-Lib": lambda v: (talib.ADX(v.high, v.low, v.y, 14), talib.PLUS_DI(v.high, v.low, v.y, 14),
+                             talib.MINUS_DI(v.high, v.low, v.y, 14)),
+    }, exact.adx(14), outputs=("ADX", "DI+", "DI-")),
+    Case("Technical", "CCI 20", 1, lambda b: deviation.channel_index((b.high + b.low + b.y) / 3.0, b.age, 20, 18), {
+        "TA-Lib": lambda v: talib.CCI(v.high, v.low, v.y, 20),
+    }, exact.cci(20)),
+    Case("Technical", "Stochastic 14 3 3: %K, %D", 2, _stochastic, {
+        "TA-Lib": lambda v: talib.STOCH(v.high, v.low, v.y, 14, 3, 0, 3, 0),
+    }, exact.stochastic(14), outputs=("%K", "%D")),
+    Case("Technical", "Williams %R 14", 1, _williams, {
+        "TA-Lib": lambda v: talib.WILLR(v.high, v.low, v.y, 14),
+    }, exact.williams(14)),
+    Case("Technical", "Bollinger 20: upper, middle, lower", 3, _bands, {
+        "TA-Lib": lambda v: talib.BBANDS(v.y, 20, 2.0, 2.0),
+    }, exact.bands(20), outputs=("upper", "middle", "lower")),
+)  # fmt: skip
+
+
+def _back(x: Any) -> Any:
+    """What was known before bar t, at bar t - 1, where the others have it."""
+    return np.vstack([x[1:], np.full((1, x.shape[1]), np.nan)])

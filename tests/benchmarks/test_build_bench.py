@@ -1,0 +1,35 @@
+"""The build bench measures real builds in real processes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.build import measure, peak_bytes
+from bqx.market.calendar import minute_of
+
+
+def test_measure(tmp_path: Path) -> None:
+    end = minute_of(datetime(2024, 7, 4, tzinfo=UTC))
+    result = measure(tmp_path, ("eurusd", "usdjpy"), ("time_dual",), end)
+    (row,) = result["datasets"]
+    assert row["dataset"] == "time_dual"
+    # 10 columns of two pairs over three days, less the minutes that simulated bars lack at the end
+    assert 0.99 * 10 * 2 * 3 * 1440 < row["values"] <= 10 * 2 * 3 * 1440
+    assert row["bytes"] > 0
+    assert row["seconds"] > 0
+    assert 0.05 < row["peak_gb"] < 1.5
+    assert result["together"]["values"] == row["values"]
+    assert result["ok"]
+    assert not (tmp_path / "bars-copy").exists()
+
+
+def test_peak_is_seen() -> None:
+    """A block that is touched raises the peak by its size."""
+    import numpy as np
+
+    before = peak_bytes()
+    size = before + 50_000_000
+    block = np.ones(size // 8)
+    assert peak_bytes() - before > 40_000_000
+    assert block.nbytes <= size
