@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -13,75 +12,17 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
 import bar_files as bf
+from bars_run import Run, state, stored
 from bqx.build.project import Project
-from bqx.cli.main import main
 from bqx.market.importers.text import MAX_ENTRY
 
 ROWS = bf.make_rows("2024-06-06T12:00", 5)
 LINES = [bf.line(r) for r in ROWS]
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    path = tmp_path / "project"
-    Project.create(path).close()
-    return path
-
-
-class Run:
-    """Calls the command in this process; `code`, `out`, `err` of the last call."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], project: Path) -> None:
-        self.capsys, self.project = capsys, project
-
-    def __call__(self, *args: object) -> Run:
-        self.code: Any = 0
-        try:
-            main(["-C", str(self.project), "bars", *map(str, args)])
-        except SystemExit as done:
-            self.code = done.code or 0
-        self.out, self.err = self.capsys.readouterr()
-        return self
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        last = [text for text in self.err.splitlines() if text.startswith('{"error"')][-1]
-        return dict(json.loads(last)["error"])
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], project: Path) -> Run:
-    return Run(capsys, project)
-
-
-def state(project: Path) -> dict[str, str]:
-    """Every file of the project but SQLite's side files, and what the manifest holds."""
-    out = {
-        str(p.relative_to(project)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(project.rglob("*"))
-        if p.is_file() and not p.name.startswith("manifest.sqlite")
-    }
-    opened = Project.open(project)
-    out["manifest"] = json.dumps([opened.bars.months(), opened.bars.sources(), opened.snapshot()], default=str)
-    opened.close()
-    return out
-
-
-def stored(project: Path, pair: str = "eurusd", as_of: str | None = None) -> pl.DataFrame:
-    opened = Project.open(project, as_of=as_of)
-    found = opened.bars.read([pair], 0, 10**9, as_of=opened.as_of)[pair]
-    opened.close()
-    return found
 
 
 # --- damage: each names file and line, exits by the catalogue, and leaves the store alone
@@ -339,6 +280,38 @@ def test_another_source_for_the_same_span_is_refused_by_name(run: Run, project: 
     assert state(project) == before
     assert run("import", other, "--vendor", "acme", "--overlap", "newest").code == 0
     assert stored(project)["volume"][1000] == float(ROWS[1000].v + 1)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "want"),
+    [
+        ("newest", {"new": 40, "corrected": 900, "kept": 0, "removed": 0}),
+        ("keep", {"new": 40, "corrected": 0, "kept": 900, "removed": 0}),
+        ("replace", {"new": 40, "corrected": 900, "kept": 0, "removed": 60}),
+    ],
+)
+def test_two_sources_merge_by_the_rule_and_say_so(
+    overlap: str, want: dict[str, int], run: Run, project: Path, tmp_path: Path
+) -> None:
+    run("import", bf.metatrader(tmp_path / "EURUSD_M1.csv", [*ROWS[:1500], *ROWS[1540:]]))
+    second = [r._replace(v=r.v + 1) for r in [*ROWS[1000:1200], *ROWS[1260:2000]]]
+    other = bf.metatrader(tmp_path / "EURUSD_other.csv", second)
+    options = ("--vendor", "acme", "--overlap", overlap, "--utc-offset=+00:00")
+    assert run("import", other, *options, "--dry-run", "--json").json["overlap"] == overlap
+    done = run("import", other, *options, "--json").json
+    got = done["stored"]["eurusd"]
+    assert {k: got[k] for k in want} == want
+    assert stored(project).height == len(ROWS) - want["removed"]
+    page = (Path(done["folder"]) / "report.md").read_text()
+    assert f"Where bars were there already: {overlap}, " in page
+    (row,) = run("list", "--json").json
+    assert [(p["ym"], p["vendor"], p["overlap"]) for p in row["pieces"]] == [
+        ("2024_06", "metatrader", "refuse"),
+        ("2024_06", "acme", overlap),
+    ]
+    before = stored(project)
+    run("import", other, *options)
+    assert stored(project).equals(before)
 
 
 def test_the_same_bars_from_another_source_are_welcome(run: Run, tmp_path: Path) -> None:
