@@ -1,1 +1,1 @@
-"""How fast, how exact, how much memory, and what is too long for the suite: `python -m benchmarks.kernels`, `.build`, `.soak`."""
+"""Speed, digits and memory (`python -m benchmarks.kernels`, `.build`), and what is too long for the suite (`.soak`)."""

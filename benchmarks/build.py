@@ -1,4 +1,4 @@
-"""python -m benchmarks.build [--quick]: values a second, bytes and peak memory of a month of 28 pairs, dataset by dataset."""
+"""python -m benchmarks.build [--quick]: values a second, bytes and peak memory of a month of 28 pairs, by dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "src"))
 
 from benchmarks.machine import RESULTS, provenance
 from bqx.build.choice import Choice

@@ -16,6 +16,23 @@ RIGHT = 9.0
 """Digits of 16 that may be lost: what is left is float32, the form in which columns are stored."""
 Row = dict[str, Any]
 
+KERNELS = """Nanoseconds of processor time a value, median of {rounds} rounds in which all take turns; one thread each. Ours
+works on {pairs} pairs of {bars:,} minutes together, *one pair* on each alone, *gaps* with 1 % of the minutes missing; the
+others work pair by pair, on contiguous arrays or on series made beforehand. Ours emits NULL by rule, starts anew with each
+trading week and gives the same bits wherever a build begins; theirs run on from the first value. *copy* is what it costs to
+copy a value. **Ratio** is our time over the fastest of the others: at most {bar:g} is the bar, and polars and pandas slower
+than us. **Right** is the same over those that keep at least {kept:g} of 16 digits on every input below."""
+DIGITS = """Decimal digits lost of 16, the worst of a quantity's outputs over 32 rows of 4,096, against 50-digit arithmetic:
+of returns, of prices of 1.1 and 150 that move by 1e-5 of themselves, and of returns with one tick of 100 sigma before those
+rows. 16: nothing is right, or there is no value. A difference of nearly equal prices loses digits whoever takes it."""
+BUILD = """Repeat with `python -m benchmarks.build`. One month ({month}) of {pairs} simulated pairs, each dataset by a worker
+process of its own with one thread: bars read, streams and columns computed, Parquet written and committed. Peak memory is
+the process's resident size; the bar is {bar} GB."""
+
+
+def _text(template: str, **fields: Any) -> str:
+    return " ".join(template.split()).format(**fields)
+
 
 def page(results: Path = RESULTS) -> str:
     """The page as Markdown; a part without results says how to make them."""
@@ -62,12 +79,7 @@ def _kernels(data: Row | None) -> list[str]:
         _origin(data),
         f"{versions}. Repeat with `python -m benchmarks.kernels` (about five minutes; `--quick` for a look).",
         "",
-        f"Nanoseconds of processor time a value, median of {size['rounds']} rounds in which all take turns; one thread each. Ours works on "
-        f"{size['pairs']} pairs of {size['bars']:,} minutes together, *one pair* on each alone, *gaps* with 1 % of the minutes missing; the others "
-        "work pair by pair, on contiguous arrays or on series made beforehand. Ours emits NULL by rule, starts anew with each trading week and gives the "
-        "same bits wherever a build begins; theirs run on from the first value. *copy* is what it costs to copy a value. **Ratio** is our time over the "
-        f"fastest of the others: at most {SPEED_BAR:g} is the bar, and polars and pandas slower than us. **Right** is the same over those that keep "
-        f"at least {16 - RIGHT:g} of 16 digits on every input below.",
+        _text(KERNELS, **size, bar=SPEED_BAR, kept=16 - RIGHT),
     ]
     for group in dict.fromkeys(c["group"] for c in data["cases"]):
         out += _group(group, [c for c in data["cases"] if c["group"] == group])
@@ -113,7 +125,9 @@ def _summary(cases: list[Row]) -> list[str]:
         "",
         f"{compared - len(slow)} of {compared} quantities within {SPEED_BAR:g} times the fastest of the others"
         + (f"; slower: {', '.join(slow)}." if slow else "."),
-        "Pandas and polars are slower everywhere." if not wrong else f"Pandas or polars is faster at: {', '.join(wrong)}.",
+        "Pandas and polars are slower everywhere."
+        if not wrong
+        else f"Pandas or polars is faster at: {', '.join(wrong)}.",
     ]
 
 
@@ -123,9 +137,7 @@ def _digits(cases: list[Row]) -> list[str]:
         "",
         "### Digits lost",
         "",
-        "Decimal digits lost of 16, the worst of a quantity's outputs over 32 rows of 4,096, against 50-digit arithmetic: of returns, of prices of "
-        "1.1 and 150 that move by 1e-5 of themselves, and of returns with one tick of 100 sigma before those rows. 16: nothing is right, or no value at "
-        "all. A difference of nearly equal prices loses digits whoever takes it.",
+        _text(DIGITS),
         "",
         "| Quantity | Input | Ours | " + " | ".join(PEERS) + " |",
         "|---|---|" + "---:|" * (1 + len(PEERS)),
@@ -144,9 +156,7 @@ def _build(data: Row | None) -> list[str]:
     out = [
         *head,
         _origin(data),
-        f"Repeat with `python -m benchmarks.build`. One month ({data['month']}) of {data['pairs']} simulated pairs, each dataset by a worker process of its "
-        "own with one thread: bars read, streams and columns computed, Parquet written and committed. Peak memory is the process's resident size; the bar is "
-        f"{MEMORY_BAR} GB.",
+        _text(BUILD, month=data["month"], pairs=data["pairs"], bar=MEMORY_BAR),
         "",
         "| Dataset | Columns | Values | Seconds | Million values/s | ns a value | Bytes a value | Peak memory |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -154,18 +164,17 @@ def _build(data: Row | None) -> list[str]:
     for row in data["datasets"]:
         v, s = row["values"], row["seconds"]
         over = "**" if row["peak_gb"] > MEMORY_BAR else ""
-        out.append(
-            f"| {row['dataset']} | {row['columns']} | {v:,} | {s:.2f} | {v / s / 1e6:.1f} | {s / v * 1e9:.0f} | {row['bytes'] / v:.2f} | "
-            f"{over}{row['peak_gb']:.2f} GB{over} |"
-        )
+        cells = [row["dataset"], row["columns"], f"{v:,}", f"{s:.2f}", f"{v / s / 1e6:.1f}", f"{s / v * 1e9:.0f}"]
+        cells += [f"{row['bytes'] / v:.2f}", f"{over}{row['peak_gb']:.2f} GB{over}"]
+        out.append(f"| {' | '.join(map(str, cells))} |")
     total, spent = sum(r["values"] for r in data["datasets"]), sum(r["seconds"] for r in data["datasets"])
     whole = data["together"]
     return [
         *out,
         "",
-        f"Alone, one after the other: {total:,} values in {spent:.1f} s. All datasets in one process with {whole['threads']} threads, streams shared: "
-        f"{whole['values']:,} values in {whole['seconds']:.1f} s, {whole['values'] / whole['seconds'] / 1e6:.1f} million a second, peak "
-        f"{whole['peak_gb']:.2f} GB.",
+        f"Alone, one after the other: {total:,} values in {spent:.1f} s. All datasets in one process with "
+        f"{whole['threads']} threads, streams shared: {whole['values']:,} values in {whole['seconds']:.1f} s, "
+        f"{whole['values'] / whole['seconds'] / 1e6:.1f} million a second, peak {whole['peak_gb']:.2f} GB.",
     ]
 
 
@@ -179,12 +188,13 @@ def _soak(results: Path) -> list[str]:
         if data is None:
             out.append(f"| `{name}` | {check.title} | not run yet | |")
             continue
-        figures = [f"{k.replace('_', ' ')} {v:,}" for k, v in data.items() if isinstance(v, int) and k not in ("seed", "ok")]
+        figures = [
+            f"{k.replace('_', ' ')} {v:,}" for k, v in data.items() if isinstance(v, int) and k not in ("seed", "ok")
+        ]
         verdict = "passed" if data["ok"] else "**failed**"
         minutes = f", {data['seconds'] / 60:.0f} min" if "seconds" in data else ""
-        out.append(
-            f"| `{name}` | {check.title} | {verdict}: {', '.join(figures)}{minutes} | commit `{data['commit'][:12]}`, seed {data['seed']} |"
-        )
+        made = f"{data.get('date', 'undated')}, commit `{data['commit'][:12]}`, seed {data['seed']}"
+        out.append(f"| `{name}` | {check.title} | {verdict}: {', '.join(figures)}{minutes} | {made} |")
     return out
 
 

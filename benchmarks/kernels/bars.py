@@ -64,14 +64,14 @@ class Lane:
         arrays["price"] = np.ascontiguousarray(bars.price[:, j])
         self.open, self.high, self.low, self.y, self.dy, self.price = (arrays[f] for f in (*FIELDS, "price"))
         self.first = float(self.price[0])
-        self.pl = SimpleNamespace(**{f: pl.Series(f, x) for f, x in arrays.items()})
+        self.pl = SimpleNamespace(**{f: pl.Series(f, x).fill_nan(None) for f, x in arrays.items()})
         self.pd = SimpleNamespace(**{f: pd.Series(x) for f, x in arrays.items()})
 
 
 def walk(rows: int, pairs: int, seed: int = 0, gaps: float = 0.0) -> Bars:
     """Random walks in bps on the market's own segments; `gaps` : share of minutes without a price, in runs of five."""
     rng = np.random.default_rng(seed)
-    grid = Calendar.load().grid(START, START + rows * 2)
+    grid = Calendar.load().grid(START, START + 10_080 + rows * 2)
     first = int(np.flatnonzero(grid.seg_age == 0)[0])
     age = np.ascontiguousarray(grid.seg_age[first : first + rows])
     dy = rng.standard_normal((rows, pairs))

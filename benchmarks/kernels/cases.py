@@ -12,9 +12,27 @@ import talib
 
 from benchmarks.kernels import exact
 from benchmarks.kernels.case import Case
-from bqx.features.kernels import deviation, ewma, extremes, lags, levels, moments, momentum, oscillators, quantiles
-from bqx.features.kernels import ranges, smooth, spread, wilder, window_extremes
-from bqx.features.kernels.autocorr import autocorrelation
+from bqx.features.kernels import (
+    bands,
+    channel,
+    deviation,
+    ewma,
+    extremes,
+    lags,
+    levels,
+    moments,
+    momentum,
+    oscillators,
+    patterns,
+    quantiles,
+    ranges,
+    ranks,
+    smooth,
+    spread,
+    wilder,
+    window_extremes,
+)  # fmt: skip
+from bqx.features.kernels.autocorr import autocorrelation, variance_ratio
 from bqx.features.streams import HALF_LIFE, SIGMA_BURN, SIGMA_NEED, ewma_weight
 from bqx.features.support import needed
 
@@ -23,6 +41,10 @@ ALPHA = ewma_weight(HALF_LIFE)
 PERCENTS = (5, 25, 50, 75, 95)
 FIVE = np.array(PERCENTS, dtype=np.int64)
 PRICES = ("returns", "spike")  # a logarithm needs a price
+
+
+def _later(x: Any) -> Any:
+    return np.concatenate(([np.nan], x[:-1]))
 
 
 def _ema(b: Any, x: Any, n: int, ends: Any) -> Any:
@@ -65,9 +87,23 @@ def _bands(b: Any) -> Any:
     return mean + 2.0 * sd, mean, mean - 2.0 * sd
 
 
+def _percent(b: Any) -> Any:
+    return bands.place_between(b.y, *moments.centre(b.y, b.age, 20, 20, 0))
+
+
+def _between(x: Any, upper: Any, _: Any, lower: Any) -> Any:
+    return (x - lower) / (upper - lower)
+
+
+def _frame_bands(x: Any, window: Any) -> Any:
+    mean, sd = window.mean(), window.std(ddof=0)
+    return mean + 2.0 * sd, mean, mean - 2.0 * sd
+
+
 CASES = (
     Case("Lags and logarithms", "y(t) - y(t-60)", 1, lambda b: lags.lag_inside(b.y, b.age, 60), {
-        "TA-Lib": lambda v: talib.MOM(v.y, 60), "polars": lambda v: v.pl.y.diff(60), "pandas": lambda v: v.pd.y.diff(60),
+        "TA-Lib": lambda v: talib.MOM(v.y, 60), "polars": lambda v: v.pl.y.diff(60),
+        "pandas": lambda v: v.pd.y.diff(60),
     }, exact.lag(60)),
     Case("Lags and logarithms", "log level", 1, lambda b: levels.levels(b.price, b.reference), {
         "numpy": lambda v: np.log(v.price / v.first) * 1e4, "polars": lambda v: (v.pl.price / v.first).log() * 1e4,
@@ -81,7 +117,7 @@ CASES = (
          lambda b: ewma.ewma_deviation(b.dy, b.age, ALPHA, HALF_LIFE, SIGMA_NEED, SIGMA_BURN), {
         "polars": lambda v: (v.pl.dy**2).ewm_mean(alpha=ALPHA, adjust=False).sqrt().shift(1),
         "pandas": lambda v: ((v.pd.dy**2).ewm(alpha=ALPHA, adjust=False).mean() ** 0.5).shift(1),
-        "numbagg": lambda v: np.sqrt(nb.move_exp_nanmean(v.dy * v.dy, alpha=ALPHA)),
+        "numbagg": lambda v: _later(np.sqrt(nb.move_exp_nanmean(v.dy * v.dy, alpha=ALPHA))),
     }, exact.ewma(ALPHA, HALF_LIFE), note="ours starts anew 2,400 bars before each week"),
     Case("Windows", "mean and deviation of the 15 closes before", 2,
          lambda b: momentum.previous_closes(b.y, b.age, 15, 15), {
@@ -134,6 +170,14 @@ CASES = (
         "polars": lambda v: tuple(v.pl.y.rolling_quantile(q / 100, "linear", 60) for q in PERCENTS),
         "pandas": lambda v: tuple(v.pd.y.rolling(60).quantile(q / 100) for q in PERCENTS),
     }, exact.quantiles(60, PERCENTS), lambda o: tuple(o[0]), tuple(f"p{q}" for q in PERCENTS)),
+    Case("Extremes and ranks", "rank among 1,440", 1,
+         lambda b: ranks.percentile_rank(b.y.astype(np.float32), 1440, needed(1440)), {
+        "polars": lambda v: v.pl.y.rolling_rank(1440), "pandas": lambda v: v.pd.y.rolling(1440).rank(pct=True),
+        "bottleneck": lambda v: bn.move_rank(v.y, 1440),
+    }),
+    Case("Order", "permutation entropy of 60", 1, lambda b: patterns.permutation_entropy(
+        patterns.patterns(b.y, b.age), b.age, 60, needed(60), patterns.standstill(b.y, b.age, 62)), {}),
+    Case("Order", "variance ratio of 5 over 240", 1, lambda b: variance_ratio(b.dy, b.age, 240, 5, (216, 213)), {}),
     Case("Technical", "RSI 14", 1, lambda b: wilder.relative_strength(b.dy, b.age, 14, 140, 280), {
         "TA-Lib": lambda v: talib.RSI(v.y, 14),
     }, exact.rsi(14), note="TA-Lib takes the differences itself; ours are those of the stream"),
@@ -147,7 +191,7 @@ CASES = (
         "TA-Lib": lambda v: (talib.ADX(v.high, v.low, v.y, 14), talib.PLUS_DI(v.high, v.low, v.y, 14),
                              talib.MINUS_DI(v.high, v.low, v.y, 14)),
     }, exact.adx(14), outputs=("ADX", "DI+", "DI-")),
-    Case("Technical", "CCI 20", 1, lambda b: deviation.channel_index((b.high + b.low + b.y) / 3.0, b.age, 20, 18), {
+    Case("Technical", "CCI 20", 1, lambda b: channel.channel_index((b.high + b.low + b.y) / 3.0, b.age, 20, 18), {
         "TA-Lib": lambda v: talib.CCI(v.high, v.low, v.y, 20),
     }, exact.cci(20)),
     Case("Technical", "Stochastic 14 3 3: %K, %D", 2, _stochastic, {
@@ -159,6 +203,10 @@ CASES = (
     Case("Technical", "Bollinger 20: upper, middle, lower", 3, _bands, {
         "TA-Lib": lambda v: talib.BBANDS(v.y, 20, 2.0, 2.0),
     }, exact.bands(20), outputs=("upper", "middle", "lower")),
+    Case("Technical", "Bollinger %b 20", 1, _percent, {
+        "TA-Lib": lambda v: _between(v.y, *talib.BBANDS(v.y, 20, 2.0, 2.0)),
+        "pandas": lambda v: _between(v.pd.y, *_frame_bands(v.pd.y, v.pd.y.rolling(20))),
+    }, exact.percent(20)),
 )  # fmt: skip
 
 

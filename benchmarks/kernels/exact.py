@@ -113,6 +113,16 @@ def bands(n: int) -> Row:
     return row
 
 
+def percent(n: int) -> Row:
+    """Where y lies between the bands: 0 at the lower, 1 at the upper."""
+
+    def row(x: Exact, r: int) -> tuple[Value, ...]:
+        upper, _, lower = bands(n)(x, r)
+        return ((x.y[r] - lower) / (upper - lower),)
+
+    return row
+
+
 def lag(n: int) -> Row:
     return lambda x, r: (x.y[r] - x.y[r - n],)
 

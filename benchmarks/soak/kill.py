@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.state import State
-
 from bqx.base.faults import FAULT_POINTS
 from bqx.build.project import Project
 from bqx.build.run import build

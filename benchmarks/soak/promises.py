@@ -20,7 +20,10 @@ from bqx.market.calendar import DAY, Calendar, minute_of
 from bqx.market.pairs import PAIRS
 from bqx.market.simulated import simulate
 
-START, DAYS = minute_of(datetime(2024, 1, 28, 22, tzinfo=UTC)), 91  # three months, a leap day, both DST changes of March
+START, DAYS = (
+    minute_of(datetime(2024, 1, 28, 22, tzinfo=UTC)),
+    91,
+)  # three months, a leap day, both DST changes of March
 COLUMNS = 8
 """Columns checked at a time: what a check holds at once stays below 1.5 GB."""
 PLANTED = "returns_raw_rate"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.build import measure, peak_bytes
+
 from bqx.market.calendar import minute_of
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from benchmarks import page
 from benchmarks.kernels.accuracy import digits_lost, worlds
 from benchmarks.kernels.bars import Lane, walk
 from benchmarks.kernels.case import Case
 from benchmarks.kernels.cases import CASES
 from benchmarks.kernels.run import Result, run, verdict
 from benchmarks.kernels.timing import Contender, measure
+
+from benchmarks import page
 
 MOMENTS = next(c for c in CASES if c.name.startswith("mean, deviation, skew"))
 
@@ -65,9 +65,7 @@ def test_a_value_missing_loses_all_digits(world: dict[str, Any]) -> None:
 def test_turns_and_values() -> None:
     """Everybody has as many turns, one after the other; times are a value, not a call."""
     wide, order = walk(300, 3), []
-    case = Case(
-        "g", "n", 2, lambda b: order.append(f"ours {b.y.shape[1]}"), {"numpy": lambda v: order.append("numpy")}
-    )
+    case = Case("g", "n", 2, lambda b: order.append(f"ours {b.y.shape[1]}"), {"numpy": lambda v: order.append("numpy")})
     lanes = [Lane(wide, j) for j in range(3)]
     found = measure(case, wide, wide, lanes, rounds=4)
     assert set(found) == {"ours", "ours, gaps", "ours, one pair", "numpy", "copy"}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from benchmarks.soak.state import State
 
 kill: Any = importlib.import_module("benchmarks.soak.kill")
@@ -15,7 +14,9 @@ kill: Any = importlib.import_module("benchmarks.soak.kill")
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = kill.WORKER.replace("build(p, threads=2)", "build(p, Choice(datasets=('time_dual', 'ohlc_rate')), threads=2)")
+    worker = kill.WORKER.replace(
+        "build(p, threads=2)", "build(p, Choice(datasets=('time_dual', 'ohlc_rate')), threads=2)"
+    )
     assert worker != kill.WORKER
     whole = kill.build
     monkeypatch.setattr(kill, "WORKER", "from bqx.build.choice import Choice; " + worker)

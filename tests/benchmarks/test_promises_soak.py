@@ -1,4 +1,4 @@
-"""The small sibling of `make soak CHECK=promises`: the same code and the same planted fault on four weeks of three pairs."""
+"""The small sibling of `make soak CHECK=promises`: same code, same planted fault, four weeks of three pairs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-
 from benchmarks.soak.checks import CHECKS
 from benchmarks.soak.promises import CAUGHT_BY, check_all
 from benchmarks.soak.state import State
+
 from bqx.features.catalogue import own_datasets
 from bqx.features.checks import World
 from bqx.features.declare import Dataset
