@@ -26,18 +26,16 @@ I8 = NDArray[np.int64]
 
 
 @kernel
-def lagged_pairs(x: F8, seg_age: I4, lag: int) -> tuple[F8, F8]:
+def lagged_pairs(x: F8, seg_age: I4, lag: int, now: F8, then: F8) -> None:
     """x(t) and x(t - lag) where both are valid and in one segment, else NaN in both. Shapes (n, pairs)."""
     n, p = x.shape
-    now, then = np.full((n, p), np.nan), np.full((n, p), np.nan)
     for r in range(n):
-        if seg_age[r] >= lag:
-            for j in range(p):
-                a, b = x[r, j], x[r - lag, j]
-                both = a == a and b == b
-                now[r, j] = a if both else np.nan
-                then[r, j] = b if both else np.nan
-    return now, then
+        inside = seg_age[r] >= lag
+        for j in range(p):
+            a, b = x[r, j], x[r - lag if inside else r, j]
+            both = inside and a == a and b == b
+            now[r, j] = a if both else np.nan
+            then[r, j] = b if both else np.nan
 
 
 @kernel
@@ -82,29 +80,34 @@ def _squares(state: F8, j: int) -> float:
     return v
 
 
-@kernel
 def autocorrelation(x: F8, seg_age: I4, lag: int, window: int, need: int) -> F8:
     """Correlation of the last `window` pairs (x(t), x(t - lag)) of the segment; NaN below `need` valid pairs and where
     either side is flat. Shape (n, pairs)."""
-    n, p = x.shape
-    a, b = lagged_pairs(x, seg_age, lag)
-    ab = np.empty((n, p))
-    for r in range(n):
-        for j in range(p):
-            ab[r, j] = a[r, j] + b[r, j]
-    out = np.empty((n, p))
-    states = np.zeros((3, STATE_ROWS, p))
-    runs, lasts = np.zeros((2, p), dtype=np.int64), np.full((2, p), np.nan)
-    for r in range(n):
-        correlation_step(a, b, ab, r, seg_age[r], window, need, states, runs, lasts, out, r)
+    now, then, out = np.empty(x.shape), np.empty(x.shape), np.empty(x.shape)
+    lagged_pairs(x, seg_age, lag, now, then)
+    _autocorrelation(now, then, now + then, seg_age, window, need, out)
     return out
 
 
 @kernel
+def _autocorrelation(a: F8, b: F8, ab: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
+    n, p = a.shape
+    states = np.zeros((3, STATE_ROWS, p))
+    runs, lasts = np.zeros((2, p), dtype=np.int64), np.full((2, p), np.nan)
+    for r in range(n):
+        correlation_step(a, b, ab, r, seg_age[r], window, need, states, runs, lasts, out, r)
+
+
 def sums_of(x: F8, seg_age: I4, q: int) -> F8:
     """Sum of the last q rows of the segment, oldest first; NaN unless all are valid. Shape (n, pairs)."""
+    out = np.full(x.shape, np.nan)
+    _sums_of(x, seg_age, q, out)
+    return out
+
+
+@kernel
+def _sums_of(x: F8, seg_age: I4, q: int, out: F8) -> None:
     n, p = x.shape
-    out = np.full((n, p), np.nan)
     for r in range(n):
         if seg_age[r] >= q - 1:
             for j in range(p):
@@ -112,7 +115,6 @@ def sums_of(x: F8, seg_age: I4, q: int) -> F8:
             for k in range(r - q + 2, r + 1):
                 for j in range(p):
                     out[r, j] += x[k, j]
-    return out
 
 
 @kernel
@@ -147,16 +149,19 @@ def ratio_step(
         out[row, j] = above / below if ok else np.nan
 
 
-@kernel
 def variance_ratio(x: F8, seg_age: I4, window: int, q: int, need: tuple[int, int]) -> F8:
     """Unbiased variance ratio of overlapping sums of q changes (Lo & MacKinlay 1988) over `window` changes of the
     segment: sum (S - q mean)^2 / (m q (1 - q / n)) over q times the sample variance, with n valid changes and m valid
     sums. Shape (n, pairs)."""
+    out = np.empty(x.shape)
+    _variance_ratio(x, sums_of(x, seg_age, q), seg_age, window, q, need, out)
+    return out
+
+
+@kernel
+def _variance_ratio(x: F8, many: F8, seg_age: I4, window: int, q: int, need: tuple[int, int], out: F8) -> None:
     n, p = x.shape
-    many = sums_of(x, seg_age, q)
-    out = np.empty((n, p))
     states = np.zeros((2, STATE_ROWS, p))
     run, last = np.zeros(p, dtype=np.int64), np.full(p, np.nan)
     for r in range(n):
         ratio_step(x, many, r, seg_age[r], window, q, need, states, run, last, out, r)
-    return out

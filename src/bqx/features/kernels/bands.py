@@ -26,43 +26,55 @@ def settle(shift: F8, excess: F8, deviation: F8, relative: float, absolute: floa
             deviation[r, j] = 0.0 if d <= least else d
 
 
-@kernel
 def place_between(x: F8, shift: F8, excess: F8, deviation: F8) -> F8:
     """(x - lower) / (upper - lower) for bands two deviations from the mean, NaN for bands of no width.
     Shape (n, pairs)."""
+    out = np.empty(x.shape)
+    _place_between(x, shift, excess, deviation, out)
+    return out
+
+
+@kernel
+def _place_between(x: F8, shift: F8, excess: F8, deviation: F8, out: F8) -> None:
     n, p = x.shape
-    out = np.empty((n, p))
     for r in range(n):
         for j in range(p):
             a, b = (x[r, j] - shift[r, j]) - excess[r, j], 4.0 * deviation[r, j]
             out[r, j] = 0.5 + a / b if b > 0.0 else np.nan
+
+
+def mean_change(shift: F8, excess: F8, lag: int) -> F8:
+    """(mean(t) - mean(t - lag)) / lag. Shape (n, pairs)."""
+    out = np.full(shift.shape, np.nan)
+    _mean_change(shift, excess, lag, out)
     return out
 
 
 @kernel
-def mean_change(shift: F8, excess: F8, lag: int) -> F8:
-    """(mean(t) - mean(t - lag)) / lag. Shape (n, pairs)."""
+def _mean_change(shift: F8, excess: F8, lag: int, out: F8) -> None:
     n, p = shift.shape
-    out = np.full((n, p), np.nan)
     for r in range(lag, n):
         for j in range(p):
             moved = (shift[r, j] - shift[r - lag, j]) + (excess[r, j] - excess[r - lag, j])
             out[r, j] = moved / lag
+
+
+def outside(x: F8, shift: F8, excess: F8, deviation: F8) -> F8:
+    """1 above the upper band, -1 below the lower, else 0; NaN where one of them is. Shape (n, pairs)."""
+    out = np.empty(x.shape)
+    _outside(x, shift, excess, deviation, out)
     return out
 
 
 @kernel
-def outside(x: F8, shift: F8, excess: F8, deviation: F8) -> F8:
-    """1 above the upper band, -1 below the lower, else 0; NaN where one of them is. Shape (n, pairs)."""
+def _outside(x: F8, shift: F8, excess: F8, deviation: F8, out: F8) -> None:
     n, p = x.shape
-    out = np.empty((n, p))
     for r in range(n):
         for j in range(p):
             a, b = (x[r, j] - shift[r, j]) - excess[r, j], 2.0 * EDGE * deviation[r, j]
             side = (1.0 if a > b else 0.0) - (1.0 if a < -b else 0.0)
             side = side if deviation[r, j] > 0.0 else 0.0
             out[r, j] = side if a == a and b == b else np.nan
-    return out
 
 
 @kernel
@@ -86,13 +98,17 @@ def balance_step(flag: F8, r: int, seg_age: int, window: int, need: int, state: 
         out[row, j] = total / count if count >= enough else np.nan
 
 
-@kernel
 def balance(flag: F8, seg_age: I4, window: int, need: int) -> F8:
     """Mean of the valid whole numbers among the last `window` rows of the segment; NaN below `need` of them.
     Shape (n, pairs)."""
+    out = np.empty(flag.shape)
+    _balance(flag, seg_age, window, need, out)
+    return out
+
+
+@kernel
+def _balance(flag: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
     n, p = flag.shape
-    out = np.empty((n, p))
     state = np.zeros((2, p))
     for r in range(n):
         balance_step(flag, r, seg_age[r], window, need, state, out, r)
-    return out

@@ -95,16 +95,20 @@ def centre_step(
         deviation[row, j] = d if n >= enough else np.nan
 
 
-@kernel
 def centre(x: F8, seg_age: I4, window: int, need: int, ddof: int) -> tuple[F8, F8, F8]:
     """shift, excess and deviation (ddof 0 or 1) of the last `window` rows of the segment; NaN below `need` valid
     values. Shapes (n, pairs)."""
+    out = (np.empty(x.shape), np.empty(x.shape), np.empty(x.shape))
+    _centre(x, seg_age, window, need, ddof, out)
+    return out
+
+
+@kernel
+def _centre(x: F8, seg_age: I4, window: int, need: int, ddof: int, out: tuple[F8, F8, F8]) -> None:
     n, p = x.shape
-    out = (np.empty((n, p)), np.empty((n, p)), np.empty((n, p)))
     state, run, last = np.zeros((STATE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan)
     for r in range(n):
         centre_step(x, r, seg_age[r], window, need, ddof, state, run, last, out, r)
-    return out
 
 
 @kernel
@@ -171,39 +175,49 @@ def shape_step(
         bera[row, j] = g if n >= enough else np.nan
 
 
-@kernel
 def shape(x: F8, seg_age: I4, window: int, need: int, higher: bool, test: bool) -> tuple[F8, F8, F8, F8, F8]:
     """mean, deviation, G1, G2 and Jarque-Bera of the last `window` rows of the segment. Shapes (n, pairs), or (0, 0)
     for the last three without `higher`, for the last without `test`."""
-    n, p = x.shape
-    none = np.empty((0, 0))
-    skew, kurt = (np.empty((n, p)), np.empty((n, p))) if higher else (none, none)
-    bera = np.empty((n, p)) if test else none
-    out = (np.empty((n, p)), np.empty((n, p)), skew, kurt, bera)
-    state, run, last = np.zeros((SHAPE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan)
-    for r in range(n):
-        shape_step(x, r, seg_age[r], window, need, state, run, last, out, r)
+    third, fifth = x.shape if higher else (0, 0), x.shape if test else (0, 0)
+    out = (np.empty(x.shape), np.empty(x.shape), np.empty(third), np.empty(third), np.empty(fifth))
+    _shape(x, seg_age, window, need, out)
     return out
 
 
 @kernel
+def _shape(x: F8, seg_age: I4, window: int, need: int, out: tuple[F8, F8, F8, F8, F8]) -> None:
+    n, p = x.shape
+    state, run, last = np.zeros((SHAPE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan)
+    for r in range(n):
+        shape_step(x, r, seg_age[r], window, need, state, run, last, out, r)
+
+
 def standard(x: F8, shift: F8, excess: F8, deviation: F8) -> F8:
     """(x - mean) / deviation, NaN where the deviation is nothing beside x - mean. Shape (n, pairs)."""
+    out = np.empty(x.shape)
+    _standard(x, shift, excess, deviation, out)
+    return out
+
+
+@kernel
+def _standard(x: F8, shift: F8, excess: F8, deviation: F8, out: F8) -> None:
     n, p = x.shape
-    out = np.empty((n, p))
     for r in range(n):
         for j in range(p):
             a, b = (x[r, j] - shift[r, j]) - excess[r, j], deviation[r, j]
             out[r, j] = a / b if b > TINY * max(1.0, abs(a)) else np.nan
+
+
+def over(a: F8, b: F8) -> F8:
+    """a / b for b >= 0, NaN where b is nothing beside a. Shape (n, pairs)."""
+    out = np.empty(a.shape)
+    _over(a, b, out)
     return out
 
 
 @kernel
-def over(a: F8, b: F8) -> F8:
-    """a / b for b >= 0, NaN where b is nothing beside a. Shape (n, pairs)."""
+def _over(a: F8, b: F8, out: F8) -> None:
     n, p = a.shape
-    out = np.empty((n, p))
     for r in range(n):
         for j in range(p):
             out[r, j] = a[r, j] / b[r, j] if b[r, j] > TINY * max(1.0, abs(a[r, j])) else np.nan
-    return out

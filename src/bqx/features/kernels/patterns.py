@@ -30,16 +30,20 @@ def pattern(a: float, b: float, c: float) -> int:
     return 3 if over else 4 if on else 5
 
 
-@kernel
 def patterns(y: F8, seg_age: I4) -> I8:
     """Code of rows r - 2 .. r at every bar, NONE unless they lie in one segment. Shape (n, pairs)."""
+    out = np.full(y.shape, NONE, dtype=np.int64)
+    _patterns(y, seg_age, out)
+    return out
+
+
+@kernel
+def _patterns(y: F8, seg_age: I4, out: I8) -> None:
     n, p = y.shape
-    out = np.full((n, p), NONE, dtype=np.int64)
     for r in range(2, n):
         if seg_age[r] >= 2:
             for j in range(p):
                 out[r, j] = pattern(y[r - 2, j], y[r - 1, j], y[r, j])
-    return out
 
 
 @kernel
@@ -82,23 +86,32 @@ def entropy_step(
         out[row, j] = min(value, 1.0) if ok else np.nan
 
 
-@kernel
 def permutation_entropy(codes: I8, seg_age: I4, window: int, need: int, flat: NDArray[np.bool_]) -> F8:
     """Entropy of the last `window` patterns of the segment, in units of ln 6. Shape (n, pairs)."""
-    n, p = codes.shape
-    out = np.empty((n, p))
-    counts, table = np.zeros((PATTERNS + 1, p), dtype=np.int64), entropy_table(window)
-    for r in range(n):
-        entropy_step(codes, r, seg_age[r], window, need, flat, table, counts, out, r)
+    out = np.empty(codes.shape)
+    _permutation_entropy(codes, seg_age, window, need, flat, out)
     return out
 
 
 @kernel
+def _permutation_entropy(codes: I8, seg_age: I4, window: int, need: int, flat: NDArray[np.bool_], out: F8) -> None:
+    n, p = codes.shape
+    counts, table = np.zeros((PATTERNS + 1, p), dtype=np.int64), entropy_table(window)
+    for r in range(n):
+        entropy_step(codes, r, seg_age[r], window, need, flat, table, counts, out, r)
+
+
 def standstill(y: F8, seg_age: I4, window: int) -> NDArray[np.bool_]:
     """Whether the valid values of the last `window` rows of the segment are equal (each to the one before it), by runs.
     Shape (n, pairs)."""
+    out = np.empty(y.shape, dtype=np.bool_)
+    _standstill(y, seg_age, window, out)
+    return out
+
+
+@kernel
+def _standstill(y: F8, seg_age: I4, window: int, out: NDArray[np.bool_]) -> None:
     n, p = y.shape
-    out = np.empty((n, p), dtype=np.bool_)
     other, latest, last = np.zeros(p, dtype=np.int64), np.zeros(p, dtype=np.int64), np.zeros(p)
     for r in range(n):
         if seg_age[r] == 0:
@@ -110,4 +123,3 @@ def standstill(y: F8, seg_age: I4, window: int) -> NDArray[np.bool_]:
                 other[j] = latest[j] if latest[j] >= r - seg_age[r] and abs(v - last[j]) > TIE else other[j]
                 latest[j], last[j] = r, v
             out[r, j] = other[j] <= r - window
-    return out

@@ -113,14 +113,18 @@ def order_step(
             mad[row, j] = NORMAL * median_deviation(held, j, n) if ok else np.nan
 
 
-@kernel
 def order_statistics(x: F8, seg_age: I4, window: int, need: int, percents: I8, spread: bool) -> tuple[F8, F8]:
     """Quantiles (percents, n, pairs) and, with `spread`, 1.4826 median absolute deviations (n, pairs), else (0, 0), of
     the last `window` rows of the segment; NaN below `need` valid values."""
+    out = np.empty((len(percents), *x.shape))
+    mad = np.empty(x.shape if spread else (0, 0))
+    _order_statistics(x, seg_age, window, need, percents, out, mad)
+    return out, mad
+
+
+@kernel
+def _order_statistics(x: F8, seg_age: I4, window: int, need: int, percents: I8, out: F8, mad: F8) -> None:
     n, p = x.shape
-    out = np.empty((len(percents), n, p))
-    mad = np.empty((n, p)) if spread else np.empty((0, 0))
     held, count = np.empty((p, window)), np.zeros(p, dtype=np.int64)
     for r in range(n):
         order_step(x, r, seg_age[r], window, need, percents, held, count, out, mad, r)
-    return out, mad
