@@ -138,13 +138,16 @@ def dukascopy(folder: Path, rows: Sequence[Row], side: str, head: str = "Gmt tim
     return path
 
 
+def pack(records: Sequence[tuple[datetime, int, int, int, int, float]]) -> bytes:
+    """Time, open, high, low, close in points and volume as the vendor packs them."""
+    raw = (struct.pack(">5if", (t.hour * 60 + t.minute) * 60, o, c, l, h, volume) for t, o, h, l, c, volume in records)
+    return lzma.compress(b"".join(raw), lzma.FORMAT_ALONE, preset=1)
+
+
 def bi5_day(rows: Sequence[Row], side: str, point: float = 1e5) -> bytes:
-    """A day's candles as the vendor packs them."""
-    records = []
-    for r in rows:
-        o, h, l, c = (round(x * point) for x in side_prices(r, side))
-        records.append(struct.pack(">5if", (r.ts.hour * 60 + r.ts.minute) * 60, o, c, l, h, r.v))
-    return lzma.compress(b"".join(records), lzma.FORMAT_ALONE, preset=1)
+    """A day's candles of one side."""
+    points = [[round(x * point) for x in side_prices(r, side)] for r in rows]
+    return pack([(r.ts, *p, float(r.v)) for r, p in zip(rows, points, strict=True)])
 
 
 def bi5(folder: Path, rows: Sequence[Row], sides: Sequence[str] = ("bid", "ask"), pair: str = "EURUSD") -> Path:

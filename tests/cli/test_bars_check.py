@@ -78,4 +78,7 @@ def test_a_simulated_project_has_no_breaks(run: Run, tmp_path: Path) -> None:
     run.project = tmp_path / "small"
     Project.create(run.project, pairs=list(SIX)).close()
     run("simulate", "--from", "2024-06-03", "--to", "2024-06-04")
-    assert run("check", "--stored", "--json").json["triangles"]["broken"] == 0
+    found = run("check", "--stored", "--json").json
+    assert (found["triangles"]["broken"], found["simulated"]) == (0, True)
+    assert "4 triangles  SIMULATED" in run("check", "--stored").out
+    assert run("check", "--stored", "--from", "2025-01-01", "--json").code == 5

@@ -164,6 +164,12 @@ def test_histdata_zip_with_its_report_states_its_clock(tmp_path: Path) -> None:
     assert found.frame["volume"].null_count() == len(ROWS)
 
 
+def test_histdata_rows_can_still_be_read_as_metatrader(tmp_path: Path) -> None:
+    bf.histdata(tmp_path / "EURUSD.csv", [r._replace(ts=bf.ahead(5)(r.ts)) for r in ROWS])
+    found = read_one(tmp_path, format="metatrader")
+    assert (found.report.clock["clock"], found.source.price_side) == ("UTC", "vendor")
+
+
 def test_histdata_on_another_clock_than_its_own_is_refused(tmp_path: Path) -> None:
     bf.histdata(tmp_path / "EURUSD.csv", [r._replace(ts=bf.ahead(5)(r.ts)) for r in ROWS])
     with pytest.raises(ClockError, match="read as UTC-05:00"):

@@ -9,13 +9,19 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+import bar_files as bf
 from bqx.base.errors import ClockError
 from bqx.market.calendar import Calendar
 from bqx.market.clockmatch import match_offset
 from bqx.market.fileclock import FileClock
-from bqx.market.importers.read import ReadOptions, SourceBars, read_source
+from bqx.market.importers.bi5 import day_path
+from bqx.market.importers.layout import parse_layout
+from bqx.market.importers.plan import plan_jobs
+from bqx.market.importers.read import ReadOptions, SourceBars, read_job, read_source
 
 CALENDAR = Calendar.load()
 EST = ReadOptions(FileClock.parse("-05:00", None))
@@ -114,3 +120,40 @@ def test_days_without_a_weekly_close_are_not_guessed(data: Path, venue: str, day
 
 def _utc(text: str | None) -> datetime:
     return datetime.fromisoformat(text or "")
+
+
+@pytest.mark.real_data
+def test_a_table_by_map_gives_what_the_metatrader_importer_gives(data: Path) -> None:
+    (path,) = (data / "metatrader").glob("*.csv")
+    (job,) = plan_jobs([path], layout=parse_layout(["ts=#1,open=#2,high=#3,low=#4,close=#5,volume=#6"]))
+    found = read_job(job, CALENDAR, ReadOptions())
+    assert found.report.format == "table"
+    assert found.frame.equals(read(path).frame)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("form", ["bi5", "dukascopy"])
+def test_real_quotes_packed_as_dukascopy_packs_them_come_back(data: Path, form: str, tmp_path: Path) -> None:
+    """No real file of that vendor is at hand: FXCM's minutes, crossed quotes and all, in its formats."""
+    real = read(data / "fxcm")
+    names = [f"{side}_{c}" for side in ("bid", "ask") for c in ("open", "high", "low", "close")]
+    columns = [pl.col(n).round(5) for n in names]
+    for day in real.frame.select("ts_utc", *columns, day=pl.col("ts_utc").dt.date()).partition_by("day"):
+        when = day["ts_utc"][0].date()
+        for side in ("bid", "ask"):
+            rows = day.select("ts_utc", *[f"{side}_{c}" for c in ("open", "high", "low", "close")]).rows()
+            if form == "bi5":
+                path = tmp_path / day_path("gbpusd", when, side)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(bf.pack([(t, *(round(x * 1e5) for x in ohlc), 1.5) for t, *ohlc in rows]))
+            else:
+                body = (
+                    f"{t:%d.%m.%Y %H:%M:%S}.000," + ",".join(f"{x:.5f}" for x in ohlc) + ",1.5\n" for t, *ohlc in rows
+                )
+                path = tmp_path / f"GBPUSD_Candlestick_1_M_{side.upper()}_{when:%d.%m.%Y}.csv"
+                path.write_text("Gmt time,Open,High,Low,Close,Volume\n" + "".join(body))
+    found = read(tmp_path)
+    assert found.report.clock["agreeing"] == 4
+    assert found.report.count("crossed quote") == 1203
+    want = real.frame.select("ts_utc", *columns)
+    assert_frame_equal(found.frame.select("ts_utc", *names), want, check_exact=True)

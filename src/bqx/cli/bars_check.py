@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from bqx.market.triangles import TriangleReport
 
+    Checked = tuple[list[dict[str, Any]], dict[str, pl.DataFrame], bool]
+    """Reports of files, closes of each pair, whether they are simulated."""
+
 
 @click.command()
 @reading
@@ -49,17 +52,20 @@ def check(
         raise UsageError("--stored takes no files", fix="give files, or --stored")
     if not stored and (start or end):
         raise UsageError("--from and --to belong to --stored", fix="add --stored")
-    reports, frames = _stored(app, start, end) if stored else _files(app, given)
+    reports, frames, simulated = _stored(app, start, end) if stored else _files(app, given)
     found = _triangles(frames, tolerance, max_broken) if triangles else None
 
     def text() -> None:
         for report in reports:
             summary(report)
         if found:
-            _tell(found)
+            _tell(found, "  SIMULATED" if simulated else "")
 
-    emit({"pairs": reports, "triangles": found.as_dict() if found else None}, as_json, text)
-    if found and not found.passed:
+    data = {"pairs": reports, "triangles": found.as_dict() if found else None, "simulated": simulated}
+    emit(data, as_json, text)
+    if found and not found.minutes and stored:
+        raise CheckError("no minute has three pairs of a triangle", fix="import pairs of the same days")
+    if found and found.minutes and not found.passed:
         raise CheckError(
             f"{found.broken:,} of {found.minutes:,} minutes break a triangle ({found.share:.3%}, at most "
             f"{found.max_share:.3%} may)",
@@ -68,7 +74,7 @@ def check(
         )
 
 
-def _files(app: App, given: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, pl.DataFrame]]:
+def _files(app: App, given: dict[str, Any]) -> Checked:
     from bqx.base.config import CONFIG_NAME
     from bqx.build.importing import read_and_judge
     from bqx.market.calendar import Calendar
@@ -85,10 +91,10 @@ def _files(app: App, given: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[
     for pair in sorted(twice):
         click.echo(f"{pair} comes from several sources: it is left out of the triangles", err=True)
     frames = {done.pair: _closes(done.frame) for done in found if done.pair not in twice}
-    return [done.report.as_dict() for done in found], frames
+    return [done.report.as_dict() for done in found], frames, False
 
 
-def _stored(app: App, start: str | None, end: str | None) -> tuple[list[dict[str, Any]], dict[str, pl.DataFrame]]:
+def _stored(app: App, start: str | None, end: str | None) -> Checked:
     from bqx.base.errors import UsageError
     from bqx.market.triangles import triangles_of
     from bqx.store.known import known_us
@@ -102,7 +108,8 @@ def _stored(app: App, start: str | None, end: str | None) -> tuple[list[dict[str
             )
         first, last = (None if t is None else int(known_us(t) or 0) // 60_000_000 for t in (start, end))
         span = (first if first is not None else 0, last if last is not None else 1 << 40)
-        return [], {pair: _closes(project.bars.read([pair], *span)[pair]) for pair in have}
+        frames = {pair: _closes(project.bars.read([pair], *span)[pair]) for pair in have}
+        return [], frames, project.simulated
 
 
 def _closes(frame: pl.DataFrame) -> pl.DataFrame:
@@ -124,8 +131,8 @@ def _triangles(
     )
 
 
-def _tell(found: TriangleReport) -> None:
-    click.secho(f"{len(found.by_triangle)} triangles", bold=True)
+def _tell(found: TriangleReport, label: str) -> None:
+    click.secho(f"{len(found.by_triangle)} triangles{label}", bold=True)
     without = found.tests - found.with_quotes
     allowed = (
         "within their spreads" if not without else f"within spreads, {found.tolerance_bp:g} bp where there are none"
