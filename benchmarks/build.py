@@ -13,11 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from benchmarks.machine import RESULTS, provenance
+from benchmarks.machine import RESULTS, ROOT, provenance
 from bqx.build.choice import Choice
 from bqx.build.project import Project
 from bqx.build.run import build

@@ -16,18 +16,26 @@ RIGHT = 9.0
 """Digits of 16 that may be lost: what is left is float32, the form in which columns are stored."""
 Row = dict[str, Any]
 
-KERNELS = """Nanoseconds of processor time a value, median of {rounds} rounds in which all take turns; one thread each. Ours
-works on {pairs} pairs of {bars:,} minutes together, *one pair* on each alone, *gaps* with 1 % of the minutes missing; the
-others work pair by pair, on contiguous arrays or on series made beforehand. Ours emits NULL by rule, starts anew with each
-trading week and gives the same bits wherever a build begins; theirs run on from the first value. *copy* is what it costs to
-copy a value. **Ratio** is our time over the fastest of the others: at most {bar:g} is the bar, and polars and pandas slower
-than us. **Right** is the same over those that keep at least {kept:g} of 16 digits on every input below."""
-DIGITS = """Decimal digits lost of 16, the worst of a quantity's outputs over 32 rows of 4,096, against 50-digit arithmetic:
-of returns, of prices of 1.1 and 150 that move by 1e-5 of themselves, and of returns with one tick of 100 sigma before those
-rows. 16: nothing is right, or there is no value. A difference of nearly equal prices loses digits whoever takes it."""
-BUILD = """Repeat with `python -m benchmarks.build`. One month ({month}) of {pairs} simulated pairs, each dataset by a worker
-process of its own with one thread: bars read, streams and columns computed, Parquet written and committed. Peak memory is
-the process's resident size; the bar is {bar} GB."""
+KERNELS = """
+Nanoseconds of processor time a value, median of {rounds} rounds in which all take turns; one thread each. Ours
+works on {pairs} pairs of {bars:,} minutes together, *one pair* on each alone, *gaps* with 1 % of the minutes
+missing; the others work pair by pair, on contiguous arrays or on series made beforehand. Ours emits NULL by
+rule, starts anew with each trading week and gives the same bits wherever a build begins; theirs run on from the
+first value. *copy* is what it costs to copy a value. **Ratio** is our time over the fastest of the others: at
+most {bar:g} is the bar, and polars and pandas slower than us. **Right** is the same over those that keep at
+least {kept:g} of 16 digits on every input below.
+"""
+DIGITS = """
+Decimal digits lost of 16, the worst of a quantity's outputs over 32 rows of 4,096, against 50-digit arithmetic:
+of returns, of prices of 1.1 and 150 that move by 1e-5 of themselves, and of returns with one tick of 100 sigma
+before those rows. 16: nothing is right, or there is no value. A difference of nearly equal prices loses digits
+whoever takes it.
+"""
+BUILD = """
+Repeat with `python -m benchmarks.build`. One month ({month}) of {pairs} simulated pairs, each dataset by a
+worker process of its own with one thread: bars read, streams and columns computed, Parquet written and
+committed. Peak memory is the process's resident size; the bar is {bar} GB.
+"""
 
 
 def _text(template: str, **fields: Any) -> str:
