@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import polars as pl
 
 from bqx.base.errors import InputError
-from bqx.market.importers.table import parse_stamps
+from bqx.market.importers.table import check_years, parse_stamps
 from bqx.market.importers.text import Text
 
 SUFFIX = r"Z|UTC|GMT|(?:GMT|UTC)?[+-]\d{1,2}(?::?\d\d)?"
@@ -51,6 +52,10 @@ def read_stamps(text: Text, frame: pl.DataFrame, words: pl.Expr, form: str) -> t
         scaled = number // 1_000 if form == "epoch_ns" else number * EPOCHS[form]
         text_of = pl.from_epoch(scaled, time_unit="us").dt.to_string("%Y-%m-%d %H:%M:%S%.f")
         return parse_stamps(text, frame, text_of, "%Y-%m-%d %H:%M:%S%.f", shown=words), {"epoch"}
+    quick = _uniform(frame, words, form)
+    if quick is not None:
+        check_years(text, frame, quick[0], words)
+        return quick
     parts = frame.select(
         stem=words.str.extract(_SPLIT, 1).str.replace("T", " ", literal=True),
         suffix=words.str.extract(_SPLIT, 2).fill_null(""),
@@ -64,6 +69,19 @@ def read_stamps(text: Text, frame: pl.DataFrame, words: pl.Expr, form: str) -> t
             raise InputError(f"time ends in {suffix!r}, beyond any offset from UTC", where=text.where(line))
     shift = parts["suffix"].replace_strict(offsets, return_dtype=pl.Int64)
     return (stamp - (shift * 60_000_000).cast(pl.Duration("us"))).alias("stamp"), {s for s in offsets if s}
+
+
+def _uniform(frame: pl.DataFrame, words: pl.Expr, form: str) -> tuple[pl.Series, set[str]] | None:
+    """Stamps when all rows end as the first does: no pattern has to be matched in each. None when they do not."""
+    first = re.fullmatch(_SPLIT, frame.select(words)[0, 0])
+    suffix = (first[2] or "") if first else ""
+    stem = words.str.strip_suffix(suffix).str.strip_chars_end() if suffix else words
+    if "T" in (first[1] if first else ""):
+        stem = stem.str.replace("T", " ", literal=True)
+    stamp = frame.select(stem.str.to_datetime(form, time_unit="us", strict=False).alias("stamp"))["stamp"]
+    if stamp.null_count() or (suffix and not frame.select(words.str.ends_with(suffix).all()).item()):
+        return None
+    return stamp - timedelta(minutes=_minutes(suffix)), {suffix} - {""}
 
 
 def _minutes(suffix: str) -> int:
