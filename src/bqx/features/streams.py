@@ -89,8 +89,8 @@ class Streams:
                 fix="load bars from Calendar.segment_start of the first minute",
             )
         self.panel, self.calendar, self.anchors = panel, calendar, anchors
-        self._momentum: dict[int, tuple[F8, F8, F8]] = {}
-        self._extremes: dict[int, tuple[F8, F8]] = {}
+        self._momentum: dict[int, tuple[F8, ...]] = {}
+        self._extremes: dict[int, tuple[F8, ...]] = {}
 
     @cached_property
     def segment(self) -> NDArray[np.int32]:
@@ -137,14 +137,14 @@ class Streams:
         weight = ewma_weight(HALF_LIFE)
         return ewma.ewma_deviation(self.rate_change, grid.seg_age, weight, HALF_LIFE, SIGMA_NEED, SIGMA_BURN)
 
-    def previous_closes(self, window: int) -> tuple[F8, F8, F8]:
+    def previous_closes(self, window: int) -> tuple[F8, ...]:
         """shift, excess and sample deviation of the W mid closes before t: their mean is shift + excess."""
         if window not in self._momentum:
             age = self.panel.grid.seg_age
             self._momentum[window] = momentum.previous_closes(self.panel.close, age, window, needed(window))
         return self._momentum[window]
 
-    def previous_extremes(self, window: int) -> tuple[F8, F8]:
+    def previous_extremes(self, window: int) -> tuple[F8, ...]:
         """Largest and smallest of the W mid closes before t."""
         if window not in self._extremes:
             age = self.panel.grid.seg_age

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.jit import batch, kernel
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
@@ -23,15 +23,14 @@ def ewma_step(change: F8, row: int, alpha: float, seed: int, count: F8, mean: F8
         count[j] = taken
 
 
-@kernel
-def ewma_deviation(change: F8, seg_age: I4, alpha: float, seed: int, need: int, burn: int) -> F8:
+@batch
+def ewma_deviation(out: F8, change: F8, seg_age: I4, alpha: float, seed: int, need: int, burn: int) -> None:
     """Root of the EWMA of squared changes up to t - 1; NaN before `need` of them. Shape (n, pairs).
 
     The trajectory of a segment starts from nothing `burn` open minutes before it, so that a value never depends on
     where the build began.
     """
     n, p = change.shape
-    out = np.empty((n, p))
     count, mean = np.zeros(p), np.zeros(p)
     for r in range(n):
         if seg_age[r] == 0:
@@ -42,4 +41,3 @@ def ewma_deviation(change: F8, seg_age: I4, alpha: float, seed: int, need: int, 
         for j in range(p):
             out[r, j] = np.sqrt(mean[j]) if count[j] >= need else np.nan
         ewma_step(change, r, alpha, seed, count, mean)
-    return out

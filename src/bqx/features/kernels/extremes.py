@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.jit import batches
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 
 
-@kernel
-def previous_extremes(x: F8, seg_age: I4, window: int, need: int) -> tuple[F8, F8]:
+@batches(2)
+def previous_extremes(out: tuple[F8, F8], x: F8, seg_age: I4, window: int, need: int) -> None:
     """Maximum and minimum of the valid values among rows r - W .. r - 1; NaN unless rows r - W .. r lie in one
     segment and at least `need` values are valid. Shapes (n, pairs).
 
     Blocks of W rows with running extremes from both ends (van Herk 1992): three comparisons a value.
     """
     n, p = x.shape
-    high, low = np.full((n, p), np.nan), np.full((n, p), np.nan)
+    high, low = out
+    high[:], low[:] = np.nan, np.nan
     tail_high, tail_low = np.empty((window, p)), np.empty((window, p))
     tail_count = np.empty((window, p), dtype=np.int64)
     head_high, head_low = np.empty(p), np.empty(p)
@@ -49,4 +50,3 @@ def previous_extremes(x: F8, seg_age: I4, window: int, need: int) -> tuple[F8, F
                 if v == v:
                     head_high[j], head_low[j] = max(head_high[j], v), min(head_low[j], v)
                     head_count[j] += 1
-    return high, low

@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
 from numba import config
+from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., object])
+P = ParamSpec("P")
+F8 = NDArray[np.float64]
 
 
 def _sources_hash() -> str:
@@ -51,3 +56,37 @@ def kernel(function: F) -> F:
     ``error_model="numpy"`` makes division IEEE; Python's check for zero would block vectorisation.
     """
     return cast("F", numba.njit(nogil=True, cache=_CACHE, fastmath=False, error_model="numpy")(function))
+
+
+def batch(function: Callable[Concatenate[F8, P], None]) -> Callable[P, F8]:
+    """A kernel `function(out, x, ...)` as `x, ... -> out`, out float64 of the shape of x.
+
+    The array comes from numpy, which asks for huge pages: touching fresh memory page by page, as arrays allocated
+    inside compiled code do, costs more than most of our arithmetic (4 ns a value against 0.5).
+    """
+    compiled = cast("Callable[..., None]", kernel(function))
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> F8:
+        out = np.empty(cast("F8", args[0]).shape)
+        compiled(out, *args, **kwargs)
+        return out
+
+    return call
+
+
+def batches(count: int) -> Callable[[Callable[Concatenate[Any, P], None]], Callable[P, tuple[F8, ...]]]:
+    """:func:`batch` for kernels that fill a tuple of `count` arrays."""
+
+    def decorate(function: Callable[Concatenate[Any, P], None]) -> Callable[P, tuple[F8, ...]]:
+        compiled = cast("Callable[..., None]", kernel(function))
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> tuple[F8, ...]:
+            out = tuple(np.empty(cast("F8", args[0]).shape) for _ in range(count))
+            compiled(out, *args, **kwargs)
+            return out
+
+        return call
+
+    return decorate

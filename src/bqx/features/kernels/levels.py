@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.jit import batch, kernel
 from bqx.features.kernels.mathfun import log_ratio
 
 F8 = NDArray[np.float64]
@@ -22,29 +22,25 @@ def reference_step(seg_age: int, open_: F8, row: int, reference: F8) -> None:
         reference[j] = before if before == before else open_[row, j]
 
 
-@kernel
-def references(open_: F8, seg_age: I4) -> F8:
+@batch
+def references(out: F8, open_: F8, seg_age: I4) -> None:
     """First valid open of the current segment at every bar. Shape (n, pairs)."""
     n, p = open_.shape
-    out = np.empty((n, p))
     state = np.full(p, np.nan)
     for r in range(n):
         reference_step(seg_age[r], open_, r, state)
         for j in range(p):
             out[r, j] = state[j]
-    return out
 
 
-@kernel
-def levels(price: F8, reference: F8) -> F8:
+@batch
+def levels(out: F8, price: F8, reference: F8) -> None:
     """10^4 ln(price / reference), NaN where either is. Shape (n, pairs)."""
     n, p = price.shape
-    out = np.empty((n, p))
     for r in range(n):
         for j in range(p):
             a, b = price[r, j], reference[r, j]
             out[r, j] = BPS * log_ratio(a, b) if a == a and b == b else np.nan
-    return out
 
 
 @kernel
@@ -62,12 +58,10 @@ def change_step(seg_age: int, close: F8, reference: F8, row: int, last: F8, out:
         last[j] = c if valid else held
 
 
-@kernel
-def changes(close: F8, reference: F8, seg_age: I4) -> F8:
+@batch
+def changes(out: F8, close: F8, reference: F8, seg_age: I4) -> None:
     """dy of the rate stream, see :func:`change_step`. Shape (n, pairs)."""
     n, p = close.shape
-    out = np.empty((n, p))
     last = np.full(p, np.nan)
     for r in range(n):
         change_step(seg_age[r], close, reference, r, last, out)
-    return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.jit import batch, batches, kernel
 from bqx.features.kernels.sums import (
     COUNT,
     RESTART,
@@ -19,7 +19,6 @@ from bqx.features.kernels.sums import (
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
-I8 = NDArray[np.int64]
 
 
 @kernel
@@ -30,7 +29,7 @@ def momentum_step(
     window: int,
     need: int,
     state: F8,
-    run: I8,
+    run: F8,
     last: F8,
     out: tuple[F8, F8, F8],
     row: int,
@@ -44,11 +43,13 @@ def momentum_step(
     """
     shift, excess, deviation = out
     inside = seg_age >= window
+    least = float(need) if inside else np.inf
     for j in range(close.shape[1]):
-        ok = inside and state[COUNT, j] >= need
+        ok = state[COUNT, j] >= least
         shift[row, j] = state[SHIFT, j] if ok else np.nan
         excess[row, j] = first_moment(state, j) if ok else np.nan
-        spread = 0.0 if run[j] >= state[COUNT, j] else np.sqrt(sample_variance(state, j))
+        spread = np.sqrt(sample_variance(state, j))
+        spread = 0.0 if run[j] >= state[COUNT, j] else spread
         deviation[row, j] = spread if ok else np.nan
     if seg_age == 0:
         for k in range(STATE_ROWS):
@@ -58,25 +59,21 @@ def momentum_step(
     equal_run_step(close, r % len(close), run, last)
 
 
-@kernel
-def previous_closes(close: F8, seg_age: I4, window: int, need: int) -> tuple[F8, F8, F8]:
+@batches(3)
+def previous_closes(out: tuple[F8, F8, F8], close: F8, seg_age: I4, window: int, need: int) -> None:
     """shift, excess and deviation of :func:`momentum_step` at every bar. Shapes (n, pairs)."""
     n, p = close.shape
-    out = (np.empty((n, p)), np.empty((n, p)), np.empty((n, p)))
     state = np.zeros((STATE_ROWS, p))
-    run, last = np.zeros(p, dtype=np.int64), np.full(p, np.nan)
+    run, last = np.zeros(p), np.full(p, np.nan)
     for r in range(n):
         momentum_step(close, r, seg_age[r], window, need, state, run, last, out, r)
-    return out
 
 
-@kernel
-def momentum(shift: F8, excess: F8, price: F8, factor: float) -> F8:
+@batch
+def momentum(out: F8, shift: F8, excess: F8, price: F8, factor: float) -> None:
     """factor * (mean of the previous closes / price - 1). Shape (n, pairs)."""
     n, p = price.shape
-    out = np.empty((n, p))
     for r in range(n):
         for j in range(p):
             x = price[r, j]
             out[r, j] = factor * (((shift[r, j] - x) + excess[r, j]) / x)
-    return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.jit import batch, kernel
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
@@ -34,8 +34,8 @@ def rebase_step(ends: F8, before: int, mean: F8) -> None:
         mean[j] -= gap if gap == gap else 0.0
 
 
-@kernel
-def smooth(x: F8, seg_age: I4, segment: I4, ends: F8, alpha: float, seed: int, need: int, burn: int) -> F8:
+@batch
+def smooth(out: F8, x: F8, seg_age: I4, segment: I4, ends: F8, alpha: float, seed: int, need: int, burn: int) -> None:
     """Smoothed x(t), NaN where x is or before `need` values were taken in. Shape (n, pairs).
 
     EMA_n: alpha = 2 / (n + 1), seed n. Wilder: alpha = 1 / n, seed n. The trajectory of a segment starts from nothing
@@ -43,7 +43,6 @@ def smooth(x: F8, seg_age: I4, segment: I4, ends: F8, alpha: float, seed: int, n
     passes an array of no rows.
     """
     n, p = x.shape
-    out = np.empty((n, p))
     count, mean = np.zeros(p), np.zeros(p)
     levels = len(ends) > 0
     for r in range(n):
@@ -60,4 +59,3 @@ def smooth(x: F8, seg_age: I4, segment: I4, ends: F8, alpha: float, seed: int, n
         for j in range(p):
             v = x[r, j]
             out[r, j] = mean[j] if v == v and count[j] >= need else np.nan
-    return out

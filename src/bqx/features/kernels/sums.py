@@ -201,18 +201,17 @@ def first_moment(state: F8, j: int) -> float:
 def sample_variance(state: F8, j: int) -> float:
     """Variance with ddof 1, never below 0; NaN for fewer than two values."""
     n = state[COUNT, j]
-    if n < 2.0:
-        return np.nan
     s = state[S1, j] + state[E1, j]
     v: float = (state[S2, j] + state[E2, j] - s * s / n) / (n - 1.0)
-    return v if v > 0.0 else 0.0
+    v = v if v > 0.0 else 0.0
+    return v if n >= 2.0 else np.nan
 
 
 @kernel
-def equal_run_step(x: F8, row: int, run: NDArray[np.int64], last: F8) -> None:
-    """Length of the run of equal valid values that ends here; a window is flat when the run covers its count."""
+def equal_run_step(x: F8, row: int, run: F8, last: F8) -> None:
+    """Length, a whole number, of the run of equal valid values that ends here; a window it covers is flat."""
     for j in range(len(run)):
         v = x[row, j]
         valid = v == v
-        run[j] = (run[j] + 1 if v == last[j] else 1) if valid else run[j]
+        run[j] = (run[j] + 1.0 if v == last[j] else 1.0) if valid else run[j]
         last[j] = v if valid else last[j]
