@@ -24,6 +24,7 @@ from bqx.features.kernels import (
     momentum,
     oscillators,
     patterns,
+    places,
     quantiles,
     ranges,
     ranks,
@@ -71,14 +72,12 @@ def _extremes(b: Any, n: int) -> Any:
 
 
 def _stochastic(b: Any) -> Any:
-    top, bottom = _extremes(b, 14)
-    k = oscillators.mean_of_three(oscillators.position(b.y, bottom, top))
+    k = oscillators.mean_of_three(places.places(b.y, b.high, b.low, b.age, {14: 14}, {})[0][14])
     return k, oscillators.mean_of_three(k)
 
 
 def _williams(b: Any) -> Any:
-    top, bottom = _extremes(b, 14)
-    return oscillators.depth(b.y, bottom, top)
+    return places.places(b.y, b.high, b.low, b.age, {}, {14: 14})[1][14]
 
 
 def _bands(b: Any) -> Any:

@@ -5,7 +5,7 @@ The bar is 100 x condition number x eps, which is written out in each test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import mpmath
 import numpy as np
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 from numpy.typing import NDArray
 
-from bqx.features.kernels import ages, channel, deviation, oscillators, ranges, wilder
+from bqx.features.kernels import ages, channel, deviation, oscillators, places, ranges, wilder
 from bqx.features.kernels.smooth import smooth
 from bqx.features.kernels.sums import STATE_ROWS
 from bqx.features.kernels.window_extremes import extremes_row, window_extremes
@@ -250,7 +250,7 @@ def test_rings_give_the_bits_of_the_batch() -> None:
     z, mean = deviation.standardised(x, SPLIT, w, need), deviation.window_mean(x, SPLIT, w, need)
     row, one, other = (np.empty((1, p)), np.empty((1, p)), np.empty((1, p))), np.empty(p), np.empty(p)
     z_state, mean_state, scratch = np.zeros((STATE_ROWS, p)), np.zeros((STATE_ROWS, p)), np.empty((3, p))
-    run, last = np.zeros(p, dtype=np.int64), np.full(p, np.nan)
+    run, last = np.zeros(p), np.full(p, np.nan)
     for r in range(ROWS):
         age = int(SPLIT[r])
         rings = [ring(v, r) for v in (x, high, low)]
@@ -320,13 +320,30 @@ def test_ages_of_a_segment_begin_before_it(burn: int) -> None:
     np.testing.assert_array_equal(found[6:14], [1, 2, 3, 4, 5, 6, 6, 6])
 
 
-@pytest.mark.parametrize("function", [oscillators.position, oscillators.depth])
-def test_position_between(function: Callable[[F8, F8, F8], F8]) -> None:
-    x, bottom, top = column(1, 2, 3, 5, np.nan), column(1, 1, 1, 5, 0), column(3, 3, 3, 5, 1)
-    want = np.array([0.0, 50.0, 100.0, np.nan, np.nan])
-    found = function(x, bottom, top)[:, 0]
-    np.testing.assert_array_equal(found, want if function is oscillators.position else want - 100.0)
-    assert not np.signbit(found[2]), "0, not -0"
+def test_position_and_depth_by_hand() -> None:
+    """Two bars: low 1 and high 3 over both; then a flat pair of bars, and a hole."""
+    nan = np.nan
+    x, low = column(1, 2, 3, 5, 5, nan), column(1, 1, 1, 5, 5, nan)
+    high = column(3, 3, 3, 5, 5, nan)
+    up, down = places.places(x, high, low, AGE[:6], {2: 2}, {1: 1, 2: 2})
+    np.testing.assert_array_equal(up[2][:, 0], [nan, 50, 100, 100, nan, nan])
+    np.testing.assert_array_equal(down[2][:, 0], [nan, -50, 0, 0, nan, nan])
+    np.testing.assert_array_equal(down[1][:, 0], [-100, -50, 0, nan, nan, nan])
+    assert not np.signbit(down[2][2, 0]), "0, not -0"
+    assert places.depth(1.0, 1.0, 3.0) == -100.0
+
+
+@pytest.mark.parametrize("name", ["basis points", "holes"])
+def test_places_are_those_within_the_extremes(name: str) -> None:
+    x = HARD[name]
+    windows = (5, 14, 60, 90)
+    wanted = {w: needed(w) for w in windows}
+    up, down = places.places(x, x + 0.5, x - 0.25, SPLIT, wanted, wanted)
+    extremes = window_extremes(x + 0.5, x - 0.25, SPLIT, windows, list(wanted.values()))
+    for w, (top, bottom) in zip(windows, extremes, strict=True):
+        np.testing.assert_array_equal(up[w], 100 * ((x - bottom) / (top - bottom)))
+        np.testing.assert_array_equal(down[w], 100 * ((x - top) / (top - bottom)))
+        assert (~np.isnan(up[w])).sum() > 1000
 
 
 def test_mean_of_three_and_ratio() -> None:

@@ -16,6 +16,7 @@ from bqx.features.families.technical_series import (
     CROSS_CAP,
     EXTREME,
     EXTREME_CAP,
+    WILLIAMS,
     Series,
     ema_burn,
     ema_need,
@@ -29,7 +30,7 @@ F8 = NDArray[np.float64]
 Value = Callable[[Series], F8]
 
 RSI, CCI = (7, 9, 14, 21, 28), (14, 20, 50, 100)
-WILLIAMS, ROC, ATR, DI = (7, 14, 28, 60, 120), (6, 12, 20, 25, 50, 100), (7, 14, 28, 60, 120), (14, 28)
+ROC, ATR, DI = (6, 12, 20, 25, 50, 100), (7, 14, 28, 60, 120), (14, 28)
 FLAT = "NULL where the window does not move"
 EDGE = "a close at the low or the high of its window"
 SPACE = (-np.inf, np.inf)

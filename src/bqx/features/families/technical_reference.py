@@ -85,9 +85,11 @@ class _Lane:
             case "rsi":
                 return self._rsi(int(tail))
             case "atr":
-                return self._smoothed(self._movement(0), int(tail), 1.0 / int(tail), 10, 20)
+                return self._smoothed(self.column("move_0"), int(tail), 1.0 / int(tail), 10, 20)
             case "plus_di" | "minus_di":
                 return self._di(1 if head == "plus_di" else 2, int(tail))
+            case "move":
+                return self._movement(int(tail))
             case "dx":
                 return self._dx(int(tail))
             case "adx":
@@ -204,7 +206,7 @@ class _Lane:
         return out
 
     def _di(self, which: int, n: int) -> Lane:
-        moved = self._smoothed(self._movement(which), n, 1.0 / n, 10, 20)
+        moved = self._smoothed(self.column(f"move_{which}"), n, 1.0 / n, 10, 20)
         spans = self.column(f"atr_{n}")
         return [_divided(100.0 * a, b) for a, b in zip(moved, spans, strict=True)]
 

@@ -12,18 +12,18 @@ from bqx.features.kernels.ages import event_age, side_age
 from bqx.features.kernels.channel import channel_index
 from bqx.features.kernels.deviation import standardised, window_mean
 from bqx.features.kernels.lags import lag_inside
-from bqx.features.kernels.oscillators import depth, mean_of_three, position, ratio
+from bqx.features.kernels.oscillators import mean_of_three, ratio
+from bqx.features.kernels.places import places
 from bqx.features.kernels.ranges import movements
 from bqx.features.kernels.smooth import smooth
 from bqx.features.kernels.wilder import directional, relative_strength
-from bqx.features.kernels.window_extremes import Extremes, window_extremes
 from bqx.features.streams import Domain, Streams
 from bqx.features.support import needed
 
 F8 = NDArray[np.float64]
 
-RANGES = (5, 7, 14, 28, 60, 90, 120)
-"""Windows of highest high and lowest low."""
+POSITIONS, WILLIAMS = (5, 14, 90), (7, 14, 28, 60, 120)
+"""Periods of raw %K and of %R."""
 
 CROSS_CAP, EXTREME_CAP = 60, 240
 AGE_BURN = 480
@@ -97,18 +97,18 @@ class Series:
         )
 
     @cached_property
-    def _extremes(self) -> dict[int, Extremes]:
-        s, needs = self._stream, [needed(n) for n in RANGES]
-        return dict(zip(RANGES, window_extremes(s.high, s.low, self._age, RANGES, needs), strict=True))
+    def _places(self) -> tuple[dict[int, F8], dict[int, F8]]:
+        """Raw %K and %R of all periods."""
+        s = self._stream
+        wanted = ({n: needed(n) for n in periods} for periods in (POSITIONS, WILLIAMS))
+        return places(s.close, s.high, s.low, self._age, *wanted)
 
     def position(self, n: int) -> F8:
         """Raw %K: the close between the lowest low and the highest high of n bars, 0-100."""
-        top, bottom = self._extremes[n]
-        return self._once(("position", n), lambda: position(self._stream.close, bottom, top))
+        return self._places[0][n]
 
     def williams(self, n: int) -> F8:
-        top, bottom = self._extremes[n]
-        return self._once(("williams", n), lambda: depth(self._stream.close, bottom, top))
+        return self._places[1][n]
 
     def williams_mean(self) -> F8:
         mean = window_mean(self.williams(14), self._age, 60, needed(60))
@@ -125,8 +125,7 @@ class Series:
 
     def stochastic_rsi(self, n: int) -> F8:
         rsi = self.rsi(n)
-        top, bottom = window_extremes(rsi, rsi, self._age, (n,), (needed(n),))[0]
-        return position(rsi, bottom, top)
+        return places(rsi, rsi, rsi, self._age, {n: needed(n)}, {})[0][n]
 
     @cached_property
     def _typical(self) -> F8:

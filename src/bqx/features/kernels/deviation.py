@@ -28,7 +28,7 @@ TINY = 1e-12
 
 @kernel
 def standard_row(
-    x: F8, r: int, seg_age: int, window: int, need: int, state: F8, run: I8, last: F8, out: F8, at: int
+    x: F8, r: int, seg_age: int, window: int, need: int, state: F8, run: F8, last: F8, out: F8, at: int
 ) -> None:
     """Take bar r of the ring `x` in and write its z-score into out[at]; see :func:`standardised`."""
     now = r % len(x)
@@ -58,7 +58,7 @@ def standardised(x: F8, seg_age: I4, window: int, need: int) -> F8:
 def _standardised(x: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
     n, p = x.shape
     state = np.zeros((STATE_ROWS, p))
-    run, last = np.zeros(p, dtype=np.int64), np.full(p, np.nan)
+    run, last = np.zeros(p), np.full(p, np.nan)
     for r in range(n):
         standard_row(x, r, seg_age[r], window, need, state, run, last, out, r)
 

@@ -1,4 +1,4 @@
-"""Where a value lies between a lower and an upper one."""
+"""Small means and ratios."""
 
 from __future__ import annotations
 
@@ -11,40 +11,6 @@ F8 = NDArray[np.float64]
 
 TINY = 1e-12
 """A ratio is undefined where its denominator is at most TINY times the larger of 1 and its numerator."""
-
-
-def position(x: F8, bottom: F8, top: F8) -> F8:
-    """100 (x - bottom) / (top - bottom), NaN where top = bottom. Shape (n, pairs)."""
-    out = np.empty(x.shape)
-    _position(x, bottom, top, out)
-    return out
-
-
-@kernel
-def _position(x: F8, bottom: F8, top: F8, out: F8) -> None:
-    n, p = x.shape
-    for r in range(n):
-        for j in range(p):
-            a, b = x[r, j] - bottom[r, j], top[r, j] - bottom[r, j]
-            limit = TINY * (a if a > 1.0 else 1.0)
-            out[r, j] = 100.0 * (a / b) if b > limit else np.nan
-
-
-def depth(x: F8, bottom: F8, top: F8) -> F8:
-    """-100 (top - x) / (top - bottom), NaN where top = bottom; 0 is +0. Shape (n, pairs)."""
-    out = np.empty(x.shape)
-    _depth(x, bottom, top, out)
-    return out
-
-
-@kernel
-def _depth(x: F8, bottom: F8, top: F8, out: F8) -> None:
-    n, p = x.shape
-    for r in range(n):
-        for j in range(p):
-            a, b = x[r, j] - top[r, j], top[r, j] - bottom[r, j]
-            limit = TINY * (-a if a < -1.0 else 1.0)
-            out[r, j] = 100.0 * (a / b) if b > limit else np.nan
 
 
 def mean_of_three(x: F8) -> F8:
