@@ -300,11 +300,12 @@ def test_a_ring_of_the_last_bars_gives_the_same_bits(hard: tuple[F8, I4]) -> Non
     x, age = hard
     cap, w, p = 256, 60, x.shape[1]
     ring, codes, flat = np.full((cap, p), np.nan), np.zeros((cap, p), dtype=np.int64), np.zeros((1, p), dtype=bool)
-    shape_state = (np.zeros((moments.SHAPE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan))
-    centre_state = (np.zeros((STATE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan))
+    shape_state = (np.zeros((moments.SHAPE_ROWS, p)), np.zeros(p), np.full(p, np.nan))
+    centre_state = (np.zeros((STATE_ROWS, p)), np.zeros(p), np.full(p, np.nan))
     held, size, percents = np.empty((p, w)), np.zeros(p, dtype=np.int64), np.array([5, 50])
+    where = quantiles.quantile_places(percents, w)
     counts, table = np.zeros((7, p), dtype=np.int64), patterns.entropy_table(w)
-    ratio_state = (np.zeros((2, STATE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan))
+    ratio_state = (np.zeros((2, STATE_ROWS, p)), np.zeros(p), np.full(p, np.nan))
     batch_shape, batch_centre = moments.shape(x, age, w, 54, True, True), moments.centre(x, age, w, 54, 0)
     batch_order, batch_mad = quantiles.order_statistics(x, age, w, 54, percents, True)
     batch_codes, none = patterns.patterns(x, age), np.zeros(x.shape, dtype=bool)
@@ -321,7 +322,7 @@ def test_a_ring_of_the_last_bars_gives_the_same_bits(hard: tuple[F8, I4]) -> Non
         for live, whole in zip(out[:3], batch_centre, strict=True):
             np.testing.assert_array_equal(live[0], whole[r])
         order = np.empty((2, 1, p))
-        quantiles.order_step(ring, r, age[r], w, 54, percents, held, size, order, out[0], 0)
+        quantiles.order_step(ring, r, age[r], w, 54, *where, held, size, order, out[0], 0)
         np.testing.assert_array_equal(order[:, 0], batch_order[:, r])
         np.testing.assert_array_equal(out[0][0], batch_mad[r])
         patterns.entropy_step(codes, r, age[r], w, 54, flat, table, counts, out[0], 0)

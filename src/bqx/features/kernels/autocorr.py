@@ -22,7 +22,6 @@ from bqx.features.kernels.sums import (
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
-I8 = NDArray[np.int64]
 
 
 @kernel
@@ -40,7 +39,7 @@ def lagged_pairs(x: F8, seg_age: I4, lag: int, now: F8, then: F8) -> None:
 
 @kernel
 def correlation_step(
-    a: F8, b: F8, ab: F8, r: int, seg_age: int, window: int, need: int, states: F8, runs: I8, lasts: F8, out: F8,
+    a: F8, b: F8, ab: F8, r: int, seg_age: int, window: int, need: int, states: F8, runs: F8, lasts: F8, out: F8,
     row: int,
 ) -> None:  # fmt: skip
     """Take bar r in; emit the correlation of a and b into out[row].
@@ -51,7 +50,7 @@ def correlation_step(
     cap, floor = len(a), r - seg_age
     if seg_age == 0:
         states[:] = 0.0
-        runs[:] = 0
+        runs[:] = 0.0
         lasts[:] = np.nan
     equal_run_step(a, r % cap, runs[0], lasts[0])
     equal_run_step(b, r % cap, runs[1], lasts[1])
@@ -93,7 +92,7 @@ def autocorrelation(x: F8, seg_age: I4, lag: int, window: int, need: int) -> F8:
 def _autocorrelation(a: F8, b: F8, ab: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
     n, p = a.shape
     states = np.zeros((3, STATE_ROWS, p))
-    runs, lasts = np.zeros((2, p), dtype=np.int64), np.full((2, p), np.nan)
+    runs, lasts = np.zeros((2, p)), np.full((2, p), np.nan)
     for r in range(n):
         correlation_step(a, b, ab, r, seg_age[r], window, need, states, runs, lasts, out, r)
 
@@ -119,7 +118,7 @@ def _sums_of(x: F8, seg_age: I4, q: int, out: F8) -> None:
 
 @kernel
 def ratio_step(
-    x: F8, many: F8, r: int, seg_age: int, window: int, q: int, need: tuple[int, int], states: F8, run: I8, last: F8,
+    x: F8, many: F8, r: int, seg_age: int, window: int, q: int, need: tuple[int, int], states: F8, run: F8, last: F8,
     out: F8, row: int,
 ) -> None:  # fmt: skip
     """Take bar r in; emit the variance ratio into out[row].
@@ -130,7 +129,7 @@ def ratio_step(
     cap, floor = len(x), r - seg_age
     if seg_age == 0:
         states[:] = 0.0
-        run[:] = 0
+        run[:] = 0.0
         last[:] = np.nan
     equal_run_step(x, r % cap, run, last)
     restart, sums = seg_age % RESTART == 0, window - q + 1
@@ -162,6 +161,6 @@ def variance_ratio(x: F8, seg_age: I4, window: int, q: int, need: tuple[int, int
 def _variance_ratio(x: F8, many: F8, seg_age: I4, window: int, q: int, need: tuple[int, int], out: F8) -> None:
     n, p = x.shape
     states = np.zeros((2, STATE_ROWS, p))
-    run, last = np.zeros(p, dtype=np.int64), np.full(p, np.nan)
+    run, last = np.zeros(p), np.full(p, np.nan)
     for r in range(n):
         ratio_step(x, many, r, seg_age[r], window, q, need, states, run, last, out, r)

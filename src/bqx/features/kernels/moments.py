@@ -29,7 +29,6 @@ from bqx.features.kernels.sums import (
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
-I8 = NDArray[np.int64]
 
 SHAPE3, SHAPE4, SHAPE_ROWS = POWER_ROWS, POWER_ROWS + 1, POWER_ROWS + 2
 """Where a state of SHAPE_ROWS rows holds moment skewness and excess kurtosis between two loops."""
@@ -44,14 +43,14 @@ it are NULL."""
 
 
 @kernel
-def _clear(seg_age: int, state: F8, run: I8, last: F8) -> None:
+def _clear(seg_age: int, state: F8, run: F8, last: F8) -> None:
     """A segment begins: nothing before it counts."""
     if seg_age == 0:
         for k in range(len(state)):
             for j in range(state.shape[1]):
                 state[k, j] = 0.0
         for j in range(len(run)):
-            run[j], last[j] = 0, np.nan
+            run[j], last[j] = 0.0, np.nan
 
 
 @kernel
@@ -63,7 +62,7 @@ def centre_step(
     need: int,
     ddof: int,
     state: F8,
-    run: I8,
+    run: F8,
     last: F8,
     out: tuple[F8, F8, F8],
     row: int,
@@ -106,7 +105,7 @@ def centre(x: F8, seg_age: I4, window: int, need: int, ddof: int) -> tuple[F8, F
 @kernel
 def _centre(x: F8, seg_age: I4, window: int, need: int, ddof: int, out: tuple[F8, F8, F8]) -> None:
     n, p = x.shape
-    state, run, last = np.zeros((STATE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan)
+    state, run, last = np.zeros((STATE_ROWS, p)), np.zeros(p), np.full(p, np.nan)
     for r in range(n):
         centre_step(x, r, seg_age[r], window, need, ddof, state, run, last, out, r)
 
@@ -119,7 +118,7 @@ def shape_step(
     window: int,
     need: int,
     state: F8,
-    run: I8,
+    run: F8,
     last: F8,
     out: tuple[F8, F8, F8, F8, F8],
     row: int,
@@ -187,7 +186,7 @@ def shape(x: F8, seg_age: I4, window: int, need: int, higher: bool, test: bool) 
 @kernel
 def _shape(x: F8, seg_age: I4, window: int, need: int, out: tuple[F8, F8, F8, F8, F8]) -> None:
     n, p = x.shape
-    state, run, last = np.zeros((SHAPE_ROWS, p)), np.zeros(p, dtype=np.int64), np.full(p, np.nan)
+    state, run, last = np.zeros((SHAPE_ROWS, p)), np.zeros(p), np.full(p, np.nan)
     for r in range(n):
         shape_step(x, r, seg_age[r], window, need, state, run, last, out, r)
 
