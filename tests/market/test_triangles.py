@@ -95,6 +95,30 @@ def test_the_tolerance_is_the_sum_of_spreads_or_what_is_stated(market: Frames) -
     assert check_triangles(plain, tolerance_bp=20).broken == 3
 
 
+def _flat(price: float, spread: float) -> pl.DataFrame:
+    half = price * spread / 2
+    stamp = pl.Series([NOON]).cast(pl.Datetime("us", "UTC"))
+    return pl.DataFrame({"ts_utc": stamp, "close": [price], "bid_close": [price - half], "ask_close": [price + half]})
+
+
+@pytest.mark.parametrize("wide", ["eurusd", "usdjpy", "eurjpy"])
+def test_each_spread_counts_in_full(wide: str) -> None:
+    """Spreads of 1, 1 and 4 bp allow 6 bp, wherever the wide one is."""
+    for bp, broken in ((5.9, 0), (6.1, 1), (-5.9, 0), (-6.1, 1)):
+        prices = {"eurusd": 1.1, "usdjpy": 150.0, "eurjpy": 165.0 * (1 + bp * 1e-4)}
+        frames = {p: _flat(price, 4e-4 if p == wide else 1e-4) for p, price in prices.items()}
+        assert check_triangles(frames).broken == broken, bp
+
+
+def test_two_suspects_with_one_triangle_of_their_own_are_not_named(market: Frames) -> None:
+    """Of these pairs, eurusd and eurjpy share one triangle and have one more each: too little to accuse either."""
+    seven = ("eurusd", "usdjpy", "eurjpy", "audusd", "euraud", "eurgbp", "gbpjpy")
+    report = check_triangles(off(off({p: market[p] for p in seven}, "eurjpy", 60), "eurusd", 25))
+    assert len(report.by_triangle) == 3
+    assert (report.pairs, report.unnamed) == ({}, 3)
+    assert {"eurusd", "eurjpy"} <= set(report.breaks[0].among)
+
+
 def test_a_share_too_large_fails_and_so_does_nothing_to_test(market: Frames) -> None:
     frames = off(market, "eurjpy", 30, minutes=60)
     report = check_triangles(frames)
