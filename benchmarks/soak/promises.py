@@ -24,8 +24,8 @@ START, DAYS = (
     minute_of(datetime(2024, 1, 28, 22, tzinfo=UTC)),
     91,
 )  # three months, a leap day, both DST changes of March
-COLUMNS = 8
-"""Columns checked at a time: what a check holds at once stays below 1.5 GB."""
+COLUMNS = 14
+"""Columns checked at a time: what a check holds at once stays below 3 GB; streams are computed anew for each part."""
 PLANTED = "returns_raw_rate"
 CAUGHT_BY = frozenset({"P1 causal", "P2 anchored", "P3 null pattern", "reference"})
 
