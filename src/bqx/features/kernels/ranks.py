@@ -95,7 +95,8 @@ def percentile_rank(x: F4 | F8, window: int, need: int) -> F8:
     for begin in range(0, n, CHUNK):
         first, end = max(0, begin - window + 1), min(begin + CHUNK, n)
         lanes: F8 = np.ascontiguousarray(x[first:end].T)
-        order = np.argsort(lanes, axis=1)  # which of equal values comes first does not matter
+        # which of equal values comes first does not matter; numpy sorts infinities fast and NaN slowly
+        order = np.argsort(np.where(lanes == lanes, lanes, np.inf), axis=1)
         _rank_chunk(lanes, order, begin - first, window, need, out, begin)
     return out
 
