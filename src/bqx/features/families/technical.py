@@ -118,7 +118,7 @@ def _listed(domain: Domain) -> _List:
 
 
 def _strength(out: _List, step: Support) -> None:
-    still = "50 where nothing moved, NULL where what moved has faded below 1e-12 bps"
+    still = "50 where nothing moved, NULL where what moved has faded below 1e-9 bps"
     for n in RSI:
         out.add(f"rsi_{n}", "0–100", f"100 WIL_{n}(max(dy,0)) / (WIL_{n}(max(dy,0)) + WIL_{n}(max(-dy,0)))",
                 wilder_support(step, n), "XGAP", _of(Series.rsi, n), "Wilder 1978", PERCENT,
@@ -206,7 +206,7 @@ def _change(out: _List, level: Support) -> None:
 
 
 def _ranges(out: _List, bar: Support) -> None:
-    source, still = "Wilder 1978", "NULL where the ranges have faded below 1e-12 bps"
+    source, still = "Wilder 1978", "NULL where the ranges have faded below 1e-9 bps"
     for n in ATR:
         out.add(f"atr_{n}", "bps", f"WIL_{n}(TR), TR = max(h-l, |h-c(t-1)|, |l-c(t-1)|)", wilder_support(bar, n),
                 "XGAP", _of(Series.atr, n), source, POSITIVE)  # fmt: skip

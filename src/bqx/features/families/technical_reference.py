@@ -26,7 +26,7 @@ def make_reference(domain: Domain) -> Reference:
 
 
 def _divided(a: float, b: float) -> float:
-    return NAN if math.isnan(a) or math.isnan(b) or abs(b) <= 1e-12 * max(1.0, abs(a)) else a / b
+    return NAN if math.isnan(a) or math.isnan(b) or abs(b) <= max(1e-9, 1e-12 * abs(a)) else a / b
 
 
 class _Lane:

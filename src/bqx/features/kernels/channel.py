@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.kernels.divide import divides
 from bqx.features.kernels.jit import kernel
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 
-TINY = 1e-12
 LAMBERT = 0.015
 """Lambert's constant: three quarters of the values of a random series lie within +-100."""
 BLOCK = 64
@@ -35,8 +35,7 @@ def _distance(v: float, c: float, mean: float) -> float:
 def _channel(mean: float, total: float, count: float, need: float) -> float:
     """From the window's mean, counted from the current value, and the sum of distances from it."""
     b = LAMBERT * (total / count)
-    size = abs(mean)
-    ok = (count >= need) & (b > TINY * (size if size > 1.0 else 1.0))
+    ok = (count >= need) & divides(b, mean)
     return -mean / b if ok else np.nan
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.kernels.divide import TINY, divides
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.sums import (
     COUNT,
@@ -23,8 +24,6 @@ F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 
-TINY = 1e-12
-
 
 @kernel
 def standard_row(
@@ -39,9 +38,8 @@ def standard_row(
         a = (x[now, j] - state[SHIFT, j]) - first_moment(state, j)
         variance = sample_variance(state, j)
         b = np.sqrt(variance)
-        size = abs(a)
         clear = state[COUNT, j] * variance > TINY * (state[S2, j] + state[E2, j])
-        varied = (run[j] < state[COUNT, j]) & clear & (b > TINY * (size if size > 1.0 else 1.0))
+        varied = (run[j] < state[COUNT, j]) & clear & divides(b, a)
         out[at, j] = a / b if (state[COUNT, j] >= enough) & varied else np.nan
 
 

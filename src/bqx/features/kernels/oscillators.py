@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.kernels.divide import divides
 from bqx.features.kernels.jit import kernel
 
 F8 = NDArray[np.float64]
-
-TINY = 1e-12
-"""A ratio is undefined where its denominator is at most TINY times the larger of 1 and its numerator."""
 
 
 def mean_of_three(x: F8) -> F8:
@@ -40,6 +38,4 @@ def _ratio(a: F8, b: F8, out: F8) -> None:
     n, p = a.shape
     for r in range(n):
         for j in range(p):
-            size = abs(a[r, j])
-            limit = TINY * (size if size > 1.0 else 1.0)
-            out[r, j] = a[r, j] / b[r, j] if b[r, j] > limit else np.nan
+            out[r, j] = a[r, j] / b[r, j] if divides(b[r, j], a[r, j]) else np.nan

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.kernels.divide import divides
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.window_extremes import CHUNK, extremes_block
 
@@ -14,22 +15,19 @@ F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 
-TINY = 1e-12
-"""A ratio is undefined where its denominator is at most TINY times the larger of 1 and its numerator."""
-
 
 @kernel
 def position(x: float, bottom: float, top: float) -> float:
     """100 (x - bottom) / (top - bottom), NaN where top = bottom."""
     a, b = x - bottom, top - bottom
-    return 100.0 * (a / b) if b > TINY * (a if a > 1.0 else 1.0) else np.nan
+    return 100.0 * (a / b) if divides(b, a) else np.nan
 
 
 @kernel
 def depth(x: float, bottom: float, top: float) -> float:
     """-100 (top - x) / (top - bottom), NaN where top = bottom; 0 is +0."""
     a, b = x - top, top - bottom
-    return 100.0 * (a / b) if b > TINY * (-a if a < -1.0 else 1.0) else np.nan
+    return 100.0 * (a / b) if divides(b, a) else np.nan
 
 
 def places(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.kernels.divide import FLOOR, divides
 from bqx.features.kernels.jit import kernel
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
-
-TINY = 1e-12
-"""A ratio is undefined where its denominator is at most TINY times the larger of 1 and its numerator."""
 
 
 @kernel
@@ -36,7 +34,7 @@ def strength_row(change: F8, row: int, need: int, count: F8, up: F8, down: F8, o
     for j in range(len(up)):
         v = change[row, j]
         total = up[j] + down[j]
-        ratio = 100.0 * (up[j] / total) if total > TINY else np.nan
+        ratio = 100.0 * (up[j] / total) if total > FLOOR else np.nan
         ratio = 50.0 if total == 0.0 else ratio
         out[at, j] = ratio if (v == v) & (count[j] >= need) else np.nan
 
@@ -90,7 +88,7 @@ def directional_row(
         ok = (v == v) & (count[j] >= need)
         most = pluses[j] if pluses[j] > minuses[j] else minuses[j]
         whole = spans[j]
-        ok = ok & (whole > TINY * (100.0 * most if 100.0 * most > 1.0 else 1.0))
+        ok = ok & divides(whole, 100.0 * most)
         up = pluses[j] / whole
         down = minuses[j] / whole
         up = 100.0 * (up if up < 1.0 else 1.0)
@@ -99,7 +97,7 @@ def directional_row(
         falling[at, j] = down if ok else np.nan
         gap = 100.0 * abs(up - down)
         total = up + down
-        fine = ok & (total > TINY * (gap if gap > 1.0 else 1.0))
+        fine = ok & divides(total, gap)
         index[at, j] = gap / total if fine else np.nan
 
 
