@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.soak.kill import kill
 from benchmarks.soak.state import State
+from benchmarks.soak.year import year
 
 
 @dataclass(frozen=True)
@@ -20,4 +21,5 @@ class Check:
 
 CHECKS: dict[str, Check] = {
     "kill": Check("a build killed at 50 random points and run again gives the bytes of an undisturbed one", kill),
+    "year": Check("28 simulated pairs, --size 12 months, every dataset: time, size, memory, full verification", year),
 }
