@@ -89,7 +89,5 @@ def _source(facts: Facts, k: int) -> list[Cell]:
         *(computed(n, "", how) for n in (r.rows, r.bars, r.quarantined, sum(f.count for f in r.findings))),
         *(computed(n, "", how) for n in (r.gaps.fills, r.gaps.unfilled, r.gaps.holes)),
         computed(int(longest), "min", how),
-        f"{r.clock['clock']}, {agreeing} of {closes} closes agree"
-        if closes
-        else f"{r.clock['clock']}, no weekly close",
+        f"{r.clock['clock']}, {agreeing}/{closes} closes" if closes else f"{r.clock['clock']}, no weekly close",
     ]
