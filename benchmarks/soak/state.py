@@ -76,4 +76,5 @@ def machine() -> dict[str, Any]:
         "arch": platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
+        "load_at_end": [round(x, 1) for x in os.getloadavg()],
     }
