@@ -211,9 +211,13 @@ def test_other_bars_in_the_same_folder_are_refused(folder: Path, result: Mapping
     assert (other.code, "another --out" in other.err) == (2, True)
 
 
-def test_planted_is_labelled_and_the_project_can_go(tmp_path: Path) -> None:
-    ran = bqx("demo", "--out", str(tmp_path), "--pairs", "eurusd", "--flavour", "planted", "--no-keep", "--json")
-    assert ran.code == 0, ran.err
+def test_planted_is_labelled_a_month_less_skips_and_the_project_can_go(tmp_path: Path) -> None:
+    words = ["demo", "--out", str(tmp_path), "--pairs", "eurusd", "--flavour", "planted", "--json"]
+    two = json.loads(bqx(*words, "--months", "2").out)
+    assert (two["months"], two["build"]["built"]) == (["2024_07", "2024_08"], 14)
+    one = json.loads(bqx(*words, "--months", "1", "--no-keep").out)
+    assert (one["months"], one["build"]["built"]) == (["2024_07"], 0)
+    assert one["values"] < two["values"]
     assert "SIMULATED DATA with a planted effect" in (tmp_path / "demo.html").read_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["demo.html", "demo.json", "demo.md"]
 

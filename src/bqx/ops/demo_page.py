@@ -68,10 +68,10 @@ def _pairs(facts: Facts) -> str:
 
 
 def _stored_bars(facts: Facts) -> int:
-    """Bars of the project, told by its manifest; an import may have brought only a part of them."""
+    """Simulated bars up to the last built month, told by the manifest; an import may be one of several."""
     if facts.simulation is None:
         return sum(r.bars for r in facts.reports)
-    return sum(int(month["rows"]) for month in facts.project.bars.months())
+    return sum(int(m["rows"]) for m in facts.project.bars.months() if m["ym"] <= facts.months[-1])
 
 
 def _summary(report: Report, facts: Facts) -> None:
