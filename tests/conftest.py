@@ -8,8 +8,17 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+from bqx.base import redaction
 from bqx.market.calendar import Calendar, datetime_of, minute_of
 from bqx.market.simulated import simulate
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value one test registers for redaction must not mask the reports of the next."""
+    monkeypatch.setattr(redaction, "_values", set())
+    monkeypatch.setattr(redaction, "_compiled", None)
+
 
 SMALL_PAIRS = ("eurusd", "usdjpy", "audnzd")
 SMALL_START = minute_of(datetime(2024, 2, 18, 22, tzinfo=UTC))

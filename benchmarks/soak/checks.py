@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.soak.kill import kill
 from benchmarks.soak.promises import promises
 from benchmarks.soak.state import State
+from benchmarks.soak.year import year
 
 
 @dataclass(frozen=True)
@@ -33,5 +34,9 @@ CHECKS: dict[str, Check] = {
     "promises": Check(
         "P1-P4, NULL pattern, bounds and references of every dataset on 28 simulated pairs over three months",
         promises, 28, "pairs", "benchmarks/test_promises_soak.py",
+    ),
+    "year": Check(
+        "28 simulated pairs, every dataset: time, size, memory, full verification",
+        year, 12, "months", "benchmarks/test_year_soak.py",
     ),
 }  # fmt: skip

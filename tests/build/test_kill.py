@@ -19,9 +19,11 @@ from bqx.base.errors import LeaseError
 from bqx.base.faults import FAULT_POINTS
 from bqx.build.choice import Choice
 from bqx.build.lease import Lease, holder
+from bqx.build.progress import Silent
 from bqx.build.project import Project
 from bqx.build.run import build
 from bqx.build.status import build_status
+from bqx.build.worker import Outcome
 from bqx.store.known import now_us
 
 Copy = Callable[[Path], Project]
@@ -120,6 +122,24 @@ def test_a_holder_elsewhere_is_believed_while_its_heart_beats(unbuilt: Path, cop
     _plant(project, host=socket.gethostname(), born="1", beat=now_us())
     with Lease(project.manifest, "me"):  # this pid, but another process had it when the lease was written
         pass
+
+
+class _Thief(Silent):
+    """Takes the lease over after the first unit."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    def advance(self, outcome: Outcome) -> None:
+        _plant(self.project, host="elsewhere", born="1", beat=now_us())
+
+
+def test_a_build_whose_lease_was_taken_over_commits_nothing_more(unbuilt: Path, copy: Copy) -> None:
+    project = copy(unbuilt)
+    with pytest.raises(LeaseError, match="now held by run other"):
+        build(project, TWO, threads=1, progress=lambda _: _Thief(project))
+    assert len({(i.key.dataset, i.key.ym) for i in project.store.partitions()}) == 1
+    assert (build_status(project)["last_run"] or {})["status"] == "interrupted"
 
 
 def test_a_lost_lease_stops_commits(unbuilt: Path, copy: Copy) -> None:

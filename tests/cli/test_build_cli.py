@@ -64,7 +64,8 @@ def test_status_of_an_empty_project_says_what_to_do(run: Run, tmp_path: Path) ->
     assert code == 0
     assert "bqx bars import" in out
     code, out, _ = run("-C", tmp_path / "fx", "build", "plan")
-    assert (code, out.splitlines()[-1]) == (0, "0 units, 0 partitions, 0 values to build; 0 partitions are fresh")
+    assert (code, out.splitlines()[0]) == (0, "0 units, 0 partitions, 0 values to build; 0 partitions are fresh")
+    assert "no bars" in out.splitlines()[1]
 
 
 def test_plan_run_status_verify(run: Run, root: Path) -> None:

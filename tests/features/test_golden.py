@@ -67,7 +67,7 @@ def test_ewma_weight_is_the_half_life() -> None:
 @pytest.mark.parametrize("w", WINDOWS)
 def test_increment_form(walk: F8, w: int) -> None:
     """b_W ~ -sum_j (W - j + 1) r(t - j + 1): the newest return weighs W, the oldest 1."""
-    part = walk[:3000, :4]
+    part = np.ascontiguousarray(walk[:3000, :4])
     b = raw(part, w)
     for lane in range(part.shape[1]):
         r = np.diff(np.log(part[:, lane]))

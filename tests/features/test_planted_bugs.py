@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 import pytest
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ from bqx.features.declare import Dataset
 from bqx.features.kernels import ewma, momentum
 from bqx.features.streams import HALF_LIFE, SIGMA_NEED, Streams, ewma_weight
 from bqx.features.support import counts
-from bqx.market.calendar import month_span
+from bqx.market.calendar import minute_of, month_span
 
 F8 = NDArray[np.float64]
 CAUSAL, ANCHORED, NULLS, STAND_INS = "P1 causal", "P2 anchored", "P3 null pattern", "P3 stand-ins"
@@ -233,7 +235,10 @@ def planted(plan: Bug) -> Dataset:
 
 @pytest.fixture(scope="module")
 def two(world: World) -> World:
-    return world.only(("eurusd", "usdjpy"))
+    """Two pairs and three weeks of it; T0 in the first."""
+    begin = datetime(2024, 2, 25, 22, tzinfo=UTC)
+    frames = {p: world.frames[p].filter(pl.col("ts_utc") >= begin) for p in ("eurusd", "usdjpy")}
+    return World(frames, world.calendar, minute_of(begin) + 2 * 1440)
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # the planted infinities

@@ -109,6 +109,19 @@ def test_months_chunks_and_subsets_give_the_same_bits(month: dict[str, pl.DataFr
     assert_frame_equal(late["eurusd"].head(5000), parts[1]["eurusd"].head(5000), check_exact=True)
 
 
+def test_a_hole_goes_on_across_the_start_of_a_span(month: dict[str, pl.DataFrame]) -> None:
+    cuts = 0
+    for pair in PAIRS[:8]:
+        minute = month[pair]["ts_utc"].to_physical().to_numpy() // 60_000_000
+        gap = np.diff(minute)
+        for at in np.flatnonzero((gap > 10) & (gap < 95)):
+            cut = int(minute[at]) + 5
+            part = simulate(CALENDAR, cut, cut + 200, seed=7, pairs=[pair])[pair]
+            assert part["ts_utc"].to_physical()[0] // 60_000_000 == minute[at + 1]
+            cuts += 1
+    assert cuts >= 3
+
+
 def test_same_bytes_as_ever() -> None:
     assert fingerprint(simulate(CALENDAR, JULY[0], JULY[0] + 1440, seed=3, flavour="planted")) == GOLDEN
 

@@ -16,10 +16,10 @@ from bqx.research.skill import NO_SKILL
 
 
 def test_random_walks_show_no_skill() -> None:
-    """Of 8 random-walk worlds at most one may claim skill; each horizon's interval covers 0 almost always."""
-    answers = [first_answer(world("random-walk", seed), noise=20, draws=500) for seed in range(8)]
-    assert sum(NO_SKILL in a.verdict() for a in answers) >= 7
-    assert sum(s.verdict == NO_SKILL for a in answers for s in a.horizons) >= 36
+    """Of 6 random-walk worlds at most one may claim skill; each horizon's interval covers 0 almost always."""
+    answers = [first_answer(world("random-walk", seed), noise=20, draws=500) for seed in range(6)]
+    assert sum(NO_SKILL in a.verdict() for a in answers) >= 5
+    assert sum(s.verdict == NO_SKILL for a in answers for s in a.horizons) >= 27
     assert all(a.simulated and a.folds >= 2 and a.trials == 4 * 5 * a.folds for a in answers)
 
 

@@ -30,7 +30,7 @@ FLOOR_VALUES = 1_000_000
 
 @dataclass
 class BuildReport:
-    """What a run did. seconds : wall clock; core_seconds : summed over units; failures : dataset, month, reason."""
+    """What a run did. seconds : wall clock; core_seconds : wall clock of the threads, summed over units."""
 
     run_id: str
     fresh: int = 0

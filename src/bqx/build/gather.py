@@ -10,6 +10,7 @@ import polars as pl
 
 from bqx.base.errors import UsageError
 from bqx.build.baseline import fixed_t0, resolve
+from bqx.build.edge_cache import Known, fingerprint, recall, remember
 from bqx.build.inputs import Inputs, Recipe
 from bqx.features.anchors import BASELINE_WINDOW, Anchors, Edge, find_baseline, segment_edges
 from bqx.features.catalogue import earliest
@@ -33,11 +34,13 @@ def gather(
     *,
     calendar: Calendar | None = None,
     patch: Patch | None = None,
+    keep: bool = False,
 ) -> tuple[Inputs, list[Baseline]]:
     """Inputs as known now (or at the project's as_of), and the baseline rows the registry lacks.
 
     columns : dataset -> the only columns wanted of it. calendar, patch(pair, bars) : what the inputs would be
-    with another calendar or other bars; `days` and `spans` stay those of the store.
+    with another calendar or other bars; `days` and `spans` stay those of the store. keep : remember weekly opens and
+    closes in the manifest.
     """
     calendar, bars = calendar or project.calendar, project.bars
     change = patch or (lambda _, frame: frame)
@@ -48,18 +51,28 @@ def gather(
     t0 = fixed_t0(configured, calendar, spans, recorded)
     found = {pair: _first_bar(bars, calendar, pair, t0, as_of, change) for pair in spans} if t0 is not None else {}
     t0, chosen, fresh = resolve(configured, calendar, spans, recorded, found)
-    edges = {p: _edges(bars, calendar, p, (row.baseline_ts, spans[p][1]), as_of, change) for p, row in chosen.items()}
     lo = min((s[0] for s in spans.values()), default=0)
     hi = max((s[1] for s in spans.values()), default=0)
+    days = bars.day_hashes(list(spans), lo, hi + 1, as_of=as_of) if spans else {}
+    known = recall(project.manifest) if patch is None else {}
+    found_edges: Known = {}
+    for pair, row in chosen.items():
+        span = (row.baseline_ts, spans[pair][1])
+        mark = fingerprint(calendar, days, pair, *span)
+        old = known.get(pair)
+        fits = old is not None and old[0] == mark
+        found_edges[pair] = old if old and fits else (mark, _edges(bars, calendar, pair, span, as_of, change))
+    if keep:
+        remember(project.manifest, found_edges)
     inputs = Inputs(
         calendar=calendar,
         pairs=project.pairs,
         recipes={name: recipe(d, (columns or {}).get(name)) for name, d in project.catalogue.items()},
         spans=spans,
-        days=bars.day_hashes(list(spans), lo, hi + 1, as_of=as_of) if spans else {},
+        days=days,
         t0=t0,
         baselines=chosen,
-        edges=edges,
+        edges={pair: edges for pair, (_, edges) in found_edges.items()},
         as_of=as_of,
     )
     return inputs, fresh

@@ -65,6 +65,7 @@ class Inputs:
     edges: Mapping[str, tuple[Edge, ...]]
     as_of: int | None = None
     _cache: dict[object, str] = field(default_factory=dict, repr=False, compare=False, init=False)
+    _seen: dict[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False, init=False)
 
     def row_span(self, pair: str, ym: str) -> tuple[int, int] | None:
         """First minute and `complete_through` of a partition; None when the pair has no open minute in the month."""
@@ -82,7 +83,11 @@ class Inputs:
         return self.calendar.ordinal(through + 1) - self.calendar.ordinal(first)
 
     def earliest(self, dataset: str, ym: str) -> int:
-        return self.recipes[dataset].earliest(month_span(ym)[0], self.calendar)
+        """First minute that values of the month can see."""
+        key = (dataset, ym)
+        if key not in self._seen:
+            self._seen[key] = self.recipes[dataset].earliest(month_span(ym)[0], self.calendar)
+        return self._seen[key]
 
     def input_hash(self, dataset: str, pair: str, ym: str) -> str:
         """`name=hash` for each kind of input the dataset uses, so that a difference says what changed."""

@@ -48,7 +48,7 @@ def build(
     if project.as_of is not None:
         raise Unsupported("a project opened as of an earlier time cannot be built", fix="open it without as_of")
     with Lease(project.manifest, current_run().run_id) as lease:
-        inputs, unregistered = gather(project, choice.columns if choice else None)
+        inputs, unregistered = gather(project, choice.columns if choice else None, keep=True)
         _keep_calendar(project)
         for row in unregistered:
             project.bars.put_baseline(row.pair, row.epoch, row.t0, row.baseline_ts, row.baseline_mid, row.source_hash)

@@ -69,6 +69,8 @@ def plan(app: App, /, force: bool, threads: int, as_json: bool, **options: str |
             f"{len(found.units)} units, {found.partitions} partitions, {found.values:,} values to build; "
             f"{found.fresh} partitions are fresh"
         )
+        if not found.units and not found.fresh:
+            click.echo("there are no bars to build from: `bqx bars import FILES` or `bqx bars simulate`")
         if found.units:
             size = human_bytes(found.bytes)
             click.echo(f"about {human_time(found.seconds)} on {found.threads} threads ({rates}), {size} on disk")

@@ -56,7 +56,7 @@ def simulate(
     if start_minute < origin_minute:
         raise UsageError(
             f"simulation asked from {datetime_of(start_minute):%Y-%m-%d}, before its origin",
-            fix=f"give an origin_minute earlier than {datetime_of(origin_minute):%Y-%m-%d}",
+            fix=f"start on {datetime_of(origin_minute):%Y-%m-%d} or later, or give an earlier origin_minute",
         )
     names = [parse_pair(p).name for p in pairs]
     kappa = KAPPA if flavour == "planted" else 0.0

@@ -119,7 +119,7 @@ def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoResult:
     with clock.phase("bars") as did:
         found = _bars(options, root)
         what = "simulated " if found.simulation else ""
-        did.append(f"{found.count:,} {what}bars of {len(found.reports)} pairs, validated and stored")
+        did.append(f"{found.count:,} {what}bars of {_pairs(len(found.reports))}, validated and stored")
     project = found.project
     try:
         choice = Choice(first_month=found.months[0], last_month=found.months[-1])
@@ -164,6 +164,10 @@ def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoResult:
         project.close()
         if not options.keep:
             shutil.rmtree(root)
+
+
+def _pairs(count: int) -> str:
+    return f"{count} pair{'s' if count != 1 else ''}"
 
 
 def _bars(options: DemoOptions, root: Path) -> Bars:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bqx
 from bqx.base.provenance import computed
-from bqx.base.report import Heading, KeyValues, Note, Report, Text, Tone
+from bqx.base.report import Cell, Heading, KeyValues, Note, Report, Text, Tone
 from bqx.market.calendar import datetime_of
 from bqx.ops.demo_answer import answer_section
 from bqx.ops.demo_build import build_section
@@ -68,16 +68,19 @@ def _pairs(facts: Facts) -> str:
 
 
 def _stored_bars(facts: Facts) -> int:
-    """Bars of the project, told by its manifest; an import may have brought only a part of them."""
+    """Simulated bars up to the last built month, told by the manifest; an import may be one of several."""
     if facts.simulation is None:
         return sum(r.bars for r in facts.reports)
-    return sum(int(month["rows"]) for month in facts.project.bars.months())
+    return sum(int(m["rows"]) for m in facts.project.bars.months() if m["ym"] <= facts.months[-1])
 
 
 def _summary(report: Report, facts: Facts) -> None:
     first, last = (datetime_of(m) for m in facts.span)
     made, seconds = facts.build, sum(p.seconds for p in facts.phases)
-    rate = made.values / made.seconds if made.values and made.seconds else None
+    rate: list[tuple[str, Cell]] = []
+    if made.values and made.seconds:
+        how = "values built / wall clock of the build"
+        rate = [("values built a second", computed(made.values / made.seconds, "", how, digits=0))]
     report.add(
         Note(sentence(facts.verdict), _tone(facts)),
         KeyValues(
@@ -101,10 +104,7 @@ def _summary(report: Report, facts: Facts) -> None:
                     "time, all phases",
                     computed(seconds, "s", "wall clock of the phases before this page", digits=1),
                 ),
-                (
-                    "values built a second",
-                    computed(rate, "", "values built / wall clock of the build", digits=0, reason="all was fresh"),
-                ),
+                *rate,
                 ("size on disk", computed(facts.bytes / MEGA, "MB", "file sizes in the manifest", digits=1)),
                 ("peak memory", computed(peak_bytes() / MEGA, "MB", "getrusage, this process", digits=0)),
             ]

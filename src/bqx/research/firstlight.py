@@ -74,7 +74,17 @@ def answer(project: Project, *, start: int | None = None, end: int | None = None
 
 
 def first_answer(m: Matrix, *, seed: int = 0, noise: int = NOISE_TARGETS, draws: int = DRAWS) -> FirstAnswer:
-    """Ridge of Y_h on X, pooled over pairs, for each horizon; everything fitted inside the training folds."""
+    """Ridge of Y_h on X, pooled over pairs, for each horizon; everything fitted inside the training folds.
+
+    Linear algebra runs on one thread: its last bits, and so those of the skill, must not depend on the cores.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        return _first_answer(m, seed, noise, draws)
+
+
+def _first_answer(m: Matrix, seed: int, noise: int, draws: int) -> FirstAnswer:
     complete = np.asarray(np.isfinite(m.X).all(axis=2), dtype=np.bool_)
     usable = complete & np.asarray(np.isfinite(m.Y).all(axis=2), dtype=np.bool_)
     live = np.flatnonzero(usable.any(axis=1))

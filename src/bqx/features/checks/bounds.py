@@ -30,8 +30,7 @@ def check_bounds(home: Dataset, world: World) -> list[CheckResult]:
 
 
 def check_zeros(home: Dataset, world: World) -> list[CheckResult]:
-    """At most 1 % exact zeros, unless the column is tagged `zero_ok`; where it is, no run of zeros of a whole
-    warm-up at the head of the stream (a zero that stands in for NULL)."""
+    """At most 1 % exact zeros, unless the column is tagged `zero_ok` (there the NULL pattern tells a stand-in)."""
     first, last = world.span
     values = world.values(home, first, last)
     out = []
@@ -39,12 +38,7 @@ def check_zeros(home: Dataset, world: World) -> list[CheckResult]:
         value = values[item.name]
         zero = value == 0.0
         compared = int((~np.isnan(value)).sum())
-        if "zero_ok" in item.tags:
-            head = zero[: item.warmup - 1] if item.warmup > 1 else zero[:0]
-            bad = np.zeros_like(zero)
-            bad[: len(head)] = head.all(axis=0) if len(head) else False
-        else:
-            bad = zero if zero.sum() > ZERO_SHARE * max(compared, 1) else np.zeros_like(zero)
         share = float(zero.sum() / max(compared, 1))
+        bad = zero if "zero_ok" not in item.tags and share > ZERO_SHARE else np.zeros_like(zero)
         out.append(CheckResult(ZEROS, home.name, item.name, compared, int(bad.sum()), share, world.place(first, bad)))
     return out
