@@ -41,6 +41,7 @@ SAMPLE = sqrt(480 / 479)
 ALPHA = ewma_weight(HALF_LIFE)
 PERCENTS = (5, 25, 50, 75, 95)
 FIVE = np.array(PERCENTS, dtype=np.int64)
+TREND, PLACE = "RSI, MACD, ATR, ADX, CCI", "Bollinger, Stochastic, Williams"
 PRICES = ("returns", "spike")  # a logarithm needs a price
 
 
@@ -118,7 +119,7 @@ CASES = (
         "pandas": lambda v: ((v.pd.dy**2).ewm(alpha=ALPHA, adjust=False).mean() ** 0.5).shift(1),
         "numbagg": lambda v: _later(np.sqrt(nb.move_exp_nanmean(v.dy * v.dy, alpha=ALPHA))),
     }, exact.ewma(ALPHA, HALF_LIFE), note="ours starts anew 2,400 bars before each week"),
-    Case("Windows", "mean and deviation of the 15 closes before", 2,
+    Case("Mean and deviation", "mean and deviation of the 15 closes before", 2,
          lambda b: momentum.previous_closes(b.y, b.age, 15, 15), {
         "TA-Lib": lambda v: (talib.SMA(v.y, 15), talib.STDDEV(v.y, 15) * sqrt(15 / 14)),
         "polars": lambda v: (v.pl.y.rolling_mean(15), v.pl.y.rolling_std(15)),
@@ -126,83 +127,83 @@ CASES = (
         "bottleneck": lambda v: (bn.move_mean(v.y, 15), bn.move_std(v.y, 15, ddof=1)),
         "numbagg": lambda v: (nb.move_mean(v.y, window=15), nb.move_std(v.y, window=15)),
     }, exact.mean_deviation(15), lambda o: (_back(o[0] + o[1]), _back(o[2])), ("mean", "std")),
-    Case("Windows", "deviation of 480", 1, lambda b: spread.deviation_across(b.y, b.age, 480, needed(480)), {
+    Case("Mean and deviation", "deviation of 480", 1, lambda b: spread.deviation_across(b.y, b.age, 480, needed(480)), {
         "TA-Lib": lambda v: talib.STDDEV(v.y, 480) * SAMPLE, "polars": lambda v: v.pl.y.rolling_std(480),
         "pandas": lambda v: v.pd.y.rolling(480).std(), "bottleneck": lambda v: bn.move_std(v.y, 480, ddof=1),
         "numbagg": lambda v: nb.move_std(v.y, window=480),
     }, exact.deviation(480)),
-    Case("Windows", "z-score of 120", 1, lambda b: deviation.standardised(b.y, b.age, 120, needed(120)), {
+    Case("Mean and deviation", "z-score of 120", 1, lambda b: deviation.standardised(b.y, b.age, 120, needed(120)), {
         "TA-Lib": lambda v: (v.y - talib.SMA(v.y, 120)) / (talib.STDDEV(v.y, 120) * sqrt(120 / 119)),
         "polars": lambda v: (v.pl.y - v.pl.y.rolling_mean(120)) / v.pl.y.rolling_std(120),
         "pandas": lambda v: (v.pd.y - v.pd.y.rolling(120).mean()) / v.pd.y.rolling(120).std(),
         "bottleneck": lambda v: (v.y - bn.move_mean(v.y, 120)) / bn.move_std(v.y, 120, ddof=1),
         "numbagg": lambda v: (v.y - nb.move_mean(v.y, window=120)) / nb.move_std(v.y, window=120),
     }, exact.z_score(120)),
-    Case("Windows", "mean, deviation, skew, kurtosis of 60", 4,
+    Case("Moments", "mean, deviation, skew, kurtosis of 60", 4,
          lambda b: moments.shape(b.y, b.age, 60, needed(60), True, False)[:4], {
         "polars": lambda v: (v.pl.y.rolling_mean(60), v.pl.y.rolling_std(60), v.pl.y.rolling_skew(60, bias=False),
                              v.pl.y.rolling_kurtosis(60, bias=False)),
         "pandas": lambda v: (v.pd.y.rolling(60).mean(), v.pd.y.rolling(60).std(), v.pd.y.rolling(60).skew(),
                              v.pd.y.rolling(60).kurt()),
     }, exact.shape(60), outputs=("mean", "std", "skew", "kurt")),
-    Case("Windows", "correlation of 120 with the bar before", 1,
+    Case("Correlation", "correlation of 120 with the bar before", 1,
          lambda b: autocorrelation(b.y, b.age, 1, 120, needed(120)), {
         "TA-Lib": lambda v: talib.CORREL(v.y[1:], v.y[:-1], 120),
         "pandas": lambda v: v.pd.y.rolling(120).corr(v.pd.y.shift(1)),
         "numbagg": lambda v: nb.move_corr(v.y[1:], v.y[:-1], window=120),
     }, exact.correlation(120, 1)),
-    Case("Extremes and ranks", "highest and lowest of the 60 closes before", 2,
+    Case("Extremes", "highest and lowest of the 60 closes before", 2,
          lambda b: extremes.previous_extremes(b.y, b.age, 60, needed(60)), {
         "TA-Lib": lambda v: talib.MINMAX(v.y, 60)[::-1],
         "polars": lambda v: (v.pl.y.rolling_max(60), v.pl.y.rolling_min(60)),
         "pandas": lambda v: (v.pd.y.rolling(60).max(), v.pd.y.rolling(60).min()),
         "bottleneck": lambda v: (bn.move_max(v.y, 60), bn.move_min(v.y, 60)),
     }),
-    Case("Extremes and ranks", "highest high and lowest low of 240", 2, lambda b: _extremes(b, 240), {
+    Case("Extremes", "highest high and lowest low of 240", 2, lambda b: _extremes(b, 240), {
         "TA-Lib": lambda v: (talib.MAX(v.high, 240), talib.MIN(v.low, 240)),
         "polars": lambda v: (v.pl.high.rolling_max(240), v.pl.low.rolling_min(240)),
         "pandas": lambda v: (v.pd.high.rolling(240).max(), v.pd.low.rolling(240).min()),
         "bottleneck": lambda v: (bn.move_max(v.high, 240), bn.move_min(v.low, 240)),
     }),
-    Case("Extremes and ranks", "five quantiles of 60", 5,
+    Case("Quantiles and ranks", "five quantiles of 60", 5,
          lambda b: quantiles.order_statistics(b.y, b.age, 60, needed(60), FIVE, False), {
         "polars": lambda v: tuple(v.pl.y.rolling_quantile(q / 100, "linear", 60) for q in PERCENTS),
         "pandas": lambda v: tuple(v.pd.y.rolling(60).quantile(q / 100) for q in PERCENTS),
     }, exact.quantiles(60, PERCENTS), lambda o: tuple(o[0]), tuple(f"p{q}" for q in PERCENTS)),
-    Case("Extremes and ranks", "rank among 1,440", 1,
+    Case("Quantiles and ranks", "rank among 1,440", 1,
          lambda b: ranks.percentile_rank(b.y.astype(np.float32), 1440, needed(1440)), {
         "polars": lambda v: v.pl.y.rolling_rank(1440), "pandas": lambda v: v.pd.y.rolling(1440).rank(pct=True),
         "bottleneck": lambda v: bn.move_rank(v.y, 1440),
     }),
-    Case("Order", "permutation entropy of 60", 1, lambda b: patterns.permutation_entropy(
+    Case("Without a peer", "permutation entropy of 60", 1, lambda b: patterns.permutation_entropy(
         patterns.patterns(b.y, b.age), b.age, 60, needed(60), patterns.standstill(b.y, b.age, 62)), {}),
-    Case("Order", "variance ratio of 5 over 240", 1, lambda b: variance_ratio(b.dy, b.age, 240, 5, (216, 213)), {}),
-    Case("Technical", "RSI 14", 1, lambda b: wilder.relative_strength(b.dy, b.age, 14, 140, 280), {
+    Case("Without a peer", "variance ratio of 5 over 240", 1, lambda b: variance_ratio(b.dy, b.age, 240, 5, (216, 213)), {}),
+    Case(TREND, "RSI 14", 1, lambda b: wilder.relative_strength(b.dy, b.age, 14, 140, 280), {
         "TA-Lib": lambda v: talib.RSI(v.y, 14),
     }, exact.rsi(14), note="TA-Lib takes the differences itself; ours are those of the stream"),
-    Case("Technical", "MACD 12 26 9: line, signal, histogram", 3, _macd, {
+    Case(TREND, "MACD 12 26 9: line, signal, histogram", 3, _macd, {
         "TA-Lib": lambda v: talib.MACD(v.y, 12, 26, 9),
     }, exact.macd(12, 26, 9), outputs=("line", "signal", "histogram")),
-    Case("Technical", "ATR 14", 1, lambda b: _wilder(b, ranges.movements(b.high, b.low, b.y, b.age)[0], 14), {
+    Case(TREND, "ATR 14", 1, lambda b: _wilder(b, ranges.movements(b.high, b.low, b.y, b.age)[0], 14), {
         "TA-Lib": lambda v: talib.ATR(v.high, v.low, v.y, 14),
     }, exact.atr(14), note="ours makes +DM and -DM on the way, which ADX then shares"),
-    Case("Technical", "ADX, DI+, DI- 14", 3, _adx, {
+    Case(TREND, "ADX, DI+, DI- 14", 3, _adx, {
         "TA-Lib": lambda v: (talib.ADX(v.high, v.low, v.y, 14), talib.PLUS_DI(v.high, v.low, v.y, 14),
                              talib.MINUS_DI(v.high, v.low, v.y, 14)),
     }, exact.adx(14), outputs=("ADX", "DI+", "DI-")),
-    Case("Technical", "CCI 20", 1, lambda b: channel.channel_index((b.high + b.low + b.y) / 3.0, b.age, 20, 18), {
+    Case(TREND, "CCI 20", 1, lambda b: channel.channel_index((b.high + b.low + b.y) / 3.0, b.age, 20, 18), {
         "TA-Lib": lambda v: talib.CCI(v.high, v.low, v.y, 20),
     }, exact.cci(20)),
-    Case("Technical", "Stochastic 14 3 3: %K, %D", 2, _stochastic, {
+    Case(PLACE, "Stochastic 14 3 3: %K, %D", 2, _stochastic, {
         "TA-Lib": lambda v: talib.STOCH(v.high, v.low, v.y, 14, 3, 0, 3, 0),
     }, exact.stochastic(14), outputs=("%K", "%D")),
-    Case("Technical", "Williams %R 14", 1, _williams, {
+    Case(PLACE, "Williams %R 14", 1, _williams, {
         "TA-Lib": lambda v: talib.WILLR(v.high, v.low, v.y, 14),
     }, exact.williams(14)),
-    Case("Technical", "Bollinger 20: upper, middle, lower", 3, _bands, {
+    Case(PLACE, "Bollinger 20: upper, middle, lower", 3, _bands, {
         "TA-Lib": lambda v: talib.BBANDS(v.y, 20, 2.0, 2.0),
     }, exact.bands(20), outputs=("upper", "middle", "lower")),
-    Case("Technical", "Bollinger %b 20", 1, _percent, {
+    Case(PLACE, "Bollinger %b 20", 1, _percent, {
         "TA-Lib": lambda v: _between(v.y, *talib.BBANDS(v.y, 20, 2.0, 2.0)),
         "pandas": lambda v: _between(v.pd.y, *_frame_bands(v.pd.y, v.pd.y.rolling(20))),
     }, exact.percent(20)),

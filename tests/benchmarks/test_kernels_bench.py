@@ -102,6 +102,10 @@ def test_verdict_and_ratios() -> None:
         "digits_lost": {"level 150": {"ours": {"v": 1.0}, "TA-Lib": {"v": 15.0}, "polars": {"v": 3.0}}},
     }
     assert page.right_ratio(case) == 1.2, "TA-Lib is quicker, and wrong there"
+    other = {"values": 3, "ratio": 0.5, "fastest_peer": "polars", "times": times(ours=1.0, polars=2.0)}
+    pair = [{"values": 1, "ratio": 3.0, "fastest_peer": "TA-Lib", "times": case["times"]}, other]
+    assert page.group_ratio(pair) == round((6.0 + 3.0) / (2.0 + 6.0), 2)
+    assert page.group_ratio([]) is None
 
 
 def test_a_run_and_its_page(tmp_path: Path) -> None:
@@ -119,6 +123,7 @@ def test_a_run_and_its_page(tmp_path: Path) -> None:
     slow["cases"][0].update(ratio=3.5, beats_frames=False)
     Result(slow).write(tmp_path / "kernels.json")
     assert "slower: RSI 14 (3.5)" in page.page(tmp_path)
+    assert "kept." in text
     assert "Pandas or polars is faster at: RSI 14" in page.page(tmp_path)
 
 
