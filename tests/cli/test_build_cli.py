@@ -13,9 +13,11 @@ import pytest
 
 from bqx.build.project import Project
 from bqx.cli.main import main
+from bqx.features.catalogue import datasets
 from bqx.market.calendar import minute_of
 from bqx.market.simulated import simulate, simulated_source
 
+N = len(datasets())
 START = minute_of(datetime(2024, 7, 7, tzinfo=UTC))
 Run = Callable[..., tuple[int, str, str]]
 
@@ -72,25 +74,25 @@ def test_plan_run_status_verify(run: Run, root: Path) -> None:
     at = ("-C", root)
     code, out, _ = run(*at, "build", "plan", "--json")
     plan = json.loads(out)
-    assert (code, plan["partitions"], plan["fresh"]) == (0, 14, 0)
+    assert (code, plan["partitions"], plan["fresh"]) == (0, 2 * N, 0)
     assert plan["units"][0]["reasons"] == {"not built yet": 2}
     assert plan["values"] == sum(u["rows"] * u["columns"] for u in plan["units"])
     code, out, _ = run(*at, "build", "run", "--dry-run", "--json")
-    assert json.loads(out)["partitions"] == 14
+    assert json.loads(out)["partitions"] == 2 * N
     code, out, _ = run(*at, "build", "run", "--datasets", "time_dual,ohlc_rate", "--threads", "1", "--json")
     first = json.loads(out)
     assert (code, first["built"], first["partitions"], first["failures"]) == (0, 2, 4, [])
     code, out, _ = run(*at, "build", "run")
     assert code == 0
-    assert out.startswith("5 units built from SIMULATED bars (10 partitions, ")
+    assert out.startswith(f"{N - 2} units built from SIMULATED bars ({2 * N - 4} partitions, ")
     code, out, _ = run(*at, "build", "plan")
-    assert "14 partitions are fresh" in out
+    assert f"{2 * N} partitions are fresh" in out
     code, out, _ = run(*at, "status", "--json")
     data = json.loads(out)
     assert (code, data["simulated"], data["partitions"]) == (
         0,
         True,
-        {"held": 14, "fresh": 14, "stale": 0, "missing": 0},
+        {"held": 2 * N, "fresh": 2 * N, "stale": 0, "missing": 0},
     )
     assert data["coverage"]["time_dual"] == {"2024_07": {"fresh": 2, "stale": 0, "missing": 0}}
     code, out, _ = run(*at, "status")
@@ -99,7 +101,7 @@ def test_plan_run_status_verify(run: Run, root: Path) -> None:
     assert json.loads(out)["last_run"]["status"] == "done"
     code, out, _ = run(*at, "build", "verify", "--deep", "--recompute", "2", "--json")
     found = json.loads(out)
-    assert (code, found["ok"], found["partitions"], found["recomputed"]) == (0, True, 14, 2)
+    assert (code, found["ok"], found["partitions"], found["recomputed"]) == (0, True, 2 * N, 2)
 
 
 def test_impact_is_a_dry_run(run: Run, root: Path) -> None:
@@ -107,13 +109,13 @@ def test_impact_is_a_dry_run(run: Run, root: Path) -> None:
     run(*at, "build", "run")
     code, out, _ = run(*at, "build", "impact", "--bar", "eurusd", "2024-07-09T10:00Z", "--json")
     data: dict[str, Any] = json.loads(out)
-    assert (code, data["partitions"], data["held"]) == (0, 6, 14)
+    assert (code, data["partitions"], data["held"]) == (0, N - 1, 2 * N)
     assert data["datasets"]["base_bqx"]["pairs"] == ["eurusd"]
     code, out, _ = run(*at, "build", "impact", "--holiday", "2024-07-10")
-    assert out.splitlines()[-1] == "2024-07-10 becomes a holiday: 14 of 14 partitions would become stale"
+    assert out.splitlines()[-1] == f"2024-07-10 becomes a holiday: {2 * N} of {2 * N} partitions would become stale"
     code, out, _ = run(*at, "build", "impact", "--code", "time_dual")
     assert "time_dual" in out.splitlines()[0]
-    assert "2 of 14" in out.splitlines()[-1]
+    assert f"2 of {2 * N}" in out.splitlines()[-1]
     code, _, err = run(*at, "build", "impact")
     assert (code, "exactly one" in err) == (2, True)
     code, out, _ = run(*at, "build", "plan", "--json")

@@ -41,13 +41,13 @@ def evaluate(home: Dataset, streams: Streams, names: Sequence[str] | None = None
     unknown = [n for n in wanted if n not in home.by_name]
     if unknown:
         raise FeatureError(f"{home.name} has no columns {unknown}")
-    values = home.compute(streams, wanted)
+    values = dict(home.compute(streams, wanted))
     shape = streams.panel.shape
     age = View(streams.panel, streams.calendar).stream
     youngest = int(age.min(initial=np.iinfo(np.int64).max))
     out = {}
     for name in wanted:
-        value = values[name]
+        value = values.pop(name)  # a masked copy takes its place: both would be one dataset too much memory
         if value.shape != shape:
             raise FeatureError(f"{home.name}.{name} has shape {value.shape}, the panel {shape}")
         warmup = home.by_name[name].warmup
