@@ -177,7 +177,8 @@ CASES = (
     }),
     Case("Without a peer", "permutation entropy of 60", 1, lambda b: patterns.permutation_entropy(
         patterns.patterns(b.y, b.age), b.age, 60, needed(60), patterns.standstill(b.y, b.age, 62)), {}),
-    Case("Without a peer", "variance ratio of 5 over 240", 1, lambda b: variance_ratio(b.dy, b.age, 240, 5, (216, 213)), {}),
+    Case("Without a peer", "variance ratio of 5 over 240", 1,
+         lambda b: variance_ratio(b.dy, b.age, 240, 5, (216, 213)), {}),
     Case(TREND, "RSI 14", 1, lambda b: wilder.relative_strength(b.dy, b.age, 14, 140, 280), {
         "TA-Lib": lambda v: talib.RSI(v.y, 14),
     }, exact.rsi(14), note="TA-Lib takes the differences itself; ours are those of the stream"),
