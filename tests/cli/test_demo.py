@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from bqx.cli.main import main
+from bqx.features.catalogue import datasets
 
 PAIRS = "eurusd,usdjpy"
 
@@ -194,7 +195,7 @@ def test_again_builds_nothing_and_gives_the_same_store(
     assert again.code == 0, again.err
     assert again.out.splitlines()[-2] == f"page: {folder / 'demo.html'}"
     assert again.out.splitlines()[-1] == f"SIMULATED DATA: {result['verdict']}"
-    assert re.search(r"^build .* 0 values in 0 partitions, 14 were fresh$", again.out, re.M)
+    assert re.search(rf"^build .* 0 values in 0 partitions, {2 * len(datasets())} were fresh$", again.out, re.M)
     second = json.loads((folder / "demo.json").read_text())
     assert fact(second, "store contents, hash") == fact(document, "store contents, hash")
     assert fact(second, "catalogue and code, hash") == fact(document, "catalogue and code, hash")
@@ -214,7 +215,7 @@ def test_other_bars_in_the_same_folder_are_refused(folder: Path, result: Mapping
 def test_planted_is_labelled_a_month_less_skips_and_the_project_can_go(tmp_path: Path) -> None:
     words = ["demo", "--out", str(tmp_path), "--pairs", "eurusd", "--flavour", "planted", "--json"]
     two = json.loads(bqx(*words, "--months", "2").out)
-    assert (two["months"], two["build"]["built"]) == (["2024_07", "2024_08"], 14)
+    assert (two["months"], two["build"]["built"]) == (["2024_07", "2024_08"], 2 * len(datasets()))
     one = json.loads(bqx(*words, "--months", "1", "--no-keep").out)
     assert (one["months"], one["build"]["built"]) == (["2024_07"], 0)
     assert one["values"] < two["values"]

@@ -65,3 +65,16 @@ def test_overlap_is_the_sum_of_autocorrelations() -> None:
     rho = [(k[: 60 - j] * k[j:]).sum() / (k**2).sum() for j in range(60)]
     assert overlap(60) == pytest.approx(2 * sum(rho) - 1)
     assert math.isclose(overlap(60), 45.4, abs_tol=0.05), "specs H.5"
+
+
+def test_a_horizon_is_claimed_only_with_the_pooled_endpoint() -> None:
+    """One of five horizons looks good by chance more often than one in twenty: the pooled skill is the gate."""
+    from dataclasses import replace
+
+    good = made()
+    assert good.verdict != NO_SKILL
+    assert replace(good, gated=True).verdict == NO_SKILL
+    odd = replace(made(skill=0.2), gated=True)
+    assert odd.quarantined and "leak" in odd.verdict, "a leak is told whatever the gate says"
+    text = summary([replace(good, gated=True)], made(low=-0.001))
+    assert text.startswith(NO_SKILL) and "above the random walk" not in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from bqx.market.calendar import datetime_of
 from bqx.research.fold import NOISE_BLOCK, Fold, noise_signs
 from bqx.research.matrix import Matrix, from_project
 from bqx.research.ridge import PENALTIES
-from bqx.research.skill import DRAWS, Skill, skill_of, summary
+from bqx.research.skill import DRAWS, NO_SKILL, Skill, skill_of, summary
 from bqx.research.splits import plan_splits
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def _first_answer(m: Matrix, seed: int, noise: int, draws: int) -> FirstAnswer:
     total = noisy.sum(axis=0)
     scores = 1.0 - total[:, 0] / total[:, 1]
     pooled = skill_of(together, scores, horizon=None, longest=longest, seed=seed, layers=len(m.horizons), **shape)
+    if pooled.verdict == NO_SKILL:
+        parts = [replace(part, gated=True) for part in parts]
     return FirstAnswer(
         horizons=tuple(parts),
         pooled=pooled,

@@ -27,6 +27,7 @@ class Skill:
     low, high : 95 % interval, stationary bootstrap of time blocks (`block` bars on average) common to all pairs.
     noise_mean, noise_95 : mean and 95 % quantile of the skill of the same pipeline on targets whose signs were
     flipped at random; a skill below noise_95 is what noise may get.
+    gated : a horizon of an answer whose pooled skill is not demonstrated; one of five may look good by chance.
     n_effective : independent labels that the rows are worth (overlap, and pairs sharing currencies).
     """
 
@@ -41,6 +42,7 @@ class Skill:
     n_times: int
     n_effective: float
     block: float
+    gated: bool = False
 
     @property
     def quarantined(self) -> bool:
@@ -51,7 +53,7 @@ class Skill:
     def verdict(self) -> str:
         if self.quarantined:
             return "quarantined: too good to be true, look for a leak"
-        if self.low > 0.0 and self.skill > self.noise_95:
+        if not self.gated and self.low > 0.0 and self.skill > self.noise_95:
             return "skill against the random walk"
         return NO_SKILL
 
@@ -124,4 +126,4 @@ def summary(parts: Sequence[Skill], pooled: Skill) -> str:
     text = f"{verdict}: {share} over all horizons; pure noise gets up to {100 * pooled.noise_95:.2f} %"
     if odd:
         return text + f"; quarantined at h = {', '.join(odd)}"
-    return text + (f"; above the random walk at h = {', '.join(good)}" if good else "; at no horizon above it")
+    return text + (f"; above the random walk at h = {', '.join(good)}" if good else "")
