@@ -18,7 +18,7 @@ from bqx.features.catalogue import count, datasets
 from bqx.features.checks import CHECKS, World
 from bqx.features.declare import Dataset
 from bqx.features.families.statistics_formulas import parse
-from bqx.features.kernels import autocorr, moments, patterns, quantiles
+from bqx.features.kernels import autocorr, moments, patterns, products, quantiles
 from bqx.features.kernels.sums import STATE_ROWS
 from bqx.features.streams import Streams
 from bqx.features.support import needed
@@ -427,3 +427,20 @@ def test_planted_bug_is_caught(
 def failures(home: Dataset, world: World) -> set[str]:
     chosen = ("causal", "partition", "nulls", "reference")
     return {name for name in chosen if not all(r.passed for r in CHECKS[name](home, world))}
+
+
+def test_correlation_over_a_ring_is_the_batch_to_the_bit(hard: tuple[F8, I4]) -> None:
+    x, age = hard
+    w, p = 120, x.shape[1]
+    now, then = np.empty(x.shape), np.empty(x.shape)
+    autocorr.lagged_pairs(x, age, 5, now, then)
+    batch = np.empty(x.shape)
+    products.correlations(now, then, age, w, 108, batch)
+    assert (~np.isnan(batch)).sum() > 500
+    a, b = np.full((w + 1, p), np.nan), np.full((w + 1, p), np.nan)
+    state, out = np.zeros((products.PRODUCT_ROWS, p)), np.empty((1, p))
+    runs, lasts = (np.zeros(p), np.zeros(p)), (np.full(p, np.nan), np.full(p, np.nan))
+    for r in range(len(x)):
+        a[r % (w + 1)], b[r % (w + 1)] = now[r], then[r]
+        products.correlation_step(a, b, r, age[r], w, 108, state, runs, lasts, out, 0)
+        np.testing.assert_array_equal(out[0].view(np.int64), batch[r].view(np.int64))

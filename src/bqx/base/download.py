@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from bqx import __version__
 from bqx.base.errors import BqxError, FetchError, UsageError
+from bqx.base.version import __version__
 
 ABSENT = (404, 410)
 AGAIN = (408, 425, 429, 500, 502, 503, 504)

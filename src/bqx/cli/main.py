@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from bqx import __version__
 from bqx.base.errors import BqxError, Unsupported
+from bqx.base.version import __version__
 from bqx.cli.common import App
 
 COMMANDS = {

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.moments import NEAR, TINY
+from bqx.features.kernels.products import correlations
 from bqx.features.kernels.sums import (
     COUNT,
     E2,
@@ -38,40 +39,6 @@ def lagged_pairs(x: F8, seg_age: I4, lag: int, now: F8, then: F8) -> None:
 
 
 @kernel
-def correlation_step(
-    a: F8, b: F8, ab: F8, r: int, seg_age: int, window: int, need: int, states: F8, runs: F8, lasts: F8, out: F8,
-    row: int,
-) -> None:  # fmt: skip
-    """Take bar r in; emit the correlation of a and b into out[row].
-
-    ab = a + b. Sums of a, b and a + b, each shifted by its own mean, give the covariance: cov = (var(a+b) - var(a) -
-    var(b)) / 2. states (3, STATE_ROWS, pairs); runs, lasts (2, pairs).
-    """
-    cap, floor = len(a), r - seg_age
-    if seg_age == 0:
-        states[:] = 0.0
-        runs[:] = 0.0
-        lasts[:] = np.nan
-    equal_run_step(a, r % cap, runs[0], lasts[0])
-    equal_run_step(b, r % cap, runs[1], lasts[1])
-    restart, first = seg_age % RESTART == 0, max(r - window + 1, floor)
-    sums_step(a, r, window, floor, restart, states[0])
-    recentre(a, first, r, states[0], NEAR)
-    sums_step(b, r, window, floor, restart, states[1])
-    recentre(b, first, r, states[1], NEAR)
-    sums_step(ab, r, window, floor, restart, states[2])
-    recentre(ab, first, r, states[2], NEAR)
-    enough = float(need) if seg_age >= window - 1 else np.inf
-    for j in range(a.shape[1]):
-        n = states[0, COUNT, j]
-        va, vb, vs = _squares(states[0], j), _squares(states[1], j), _squares(states[2], j)
-        least = TINY * TINY * n
-        ok = n >= enough and runs[0, j] < n and runs[1, j] < n and va > least and vb > least
-        c = 0.5 * ((vs - va) - vb) / (np.sqrt(va) * np.sqrt(vb))
-        out[row, j] = min(max(c, -1.0), 1.0) if ok else np.nan
-
-
-@kernel
 def _squares(state: F8, j: int) -> float:
     """Sum of squared deviations from the mean."""
     e = first_moment(state, j)
@@ -84,17 +51,8 @@ def autocorrelation(x: F8, seg_age: I4, lag: int, window: int, need: int) -> F8:
     either side is flat. Shape (n, pairs)."""
     now, then, out = np.empty(x.shape), np.empty(x.shape), np.empty(x.shape)
     lagged_pairs(x, seg_age, lag, now, then)
-    _autocorrelation(now, then, now + then, seg_age, window, need, out)
+    correlations(now, then, seg_age, window, need, out)
     return out
-
-
-@kernel
-def _autocorrelation(a: F8, b: F8, ab: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
-    n, p = a.shape
-    states = np.zeros((3, STATE_ROWS, p))
-    runs, lasts = np.zeros((2, p)), np.full((2, p), np.nan)
-    for r in range(n):
-        correlation_step(a, b, ab, r, seg_age[r], window, need, states, runs, lasts, out, r)
 
 
 def sums_of(x: F8, seg_age: I4, q: int) -> F8:

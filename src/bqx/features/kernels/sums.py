@@ -91,9 +91,50 @@ def sums_step(x: F8, r: int, window: int, floor: int, restart: bool, state: F8) 
         _restart(x, r, max(r - window + 1, floor), state)
         return
     if r - window >= floor:
-        _take(x, (r - window) % cap, -1.0, state)
-    _refill(x, r % cap, state)
-    _take(x, r % cap, 1.0, state)
+        _slide(x, (r - window) % cap, r % cap, state)
+    else:
+        _refill(x, r % cap, state)
+        _take(x, r % cap, 1.0, state)
+
+
+@kernel
+def _slide(x: F8, old: int, new: int, state: F8) -> None:
+    """:func:`_take` of `old` out, :func:`_refill`, :func:`_take` of `new` in: the same operations in one loop, so that
+    each sum is loaded and stored once."""
+    for j in range(x.shape[1]):
+        shift = state[SHIFT, j]
+        value = x[old, j]
+        valid = value == value
+        d = value - shift if valid else 0.0
+        v = -d
+        s = state[S1, j]
+        s1 = s + v
+        b = s1 - s
+        e1 = state[E1, j] + ((s - (s1 - b)) + (v - b))
+        v = -(d * d)
+        s = state[S2, j]
+        s2 = s + v
+        b = s2 - s
+        e2 = state[E2, j] + ((s - (s2 - b)) + (v - b))
+        count = state[COUNT, j] - (1.0 if valid else 0.0)
+        value = x[new, j]
+        valid = value == value
+        empty = count == 0.0
+        shift = (value if valid else 0.0) if empty else shift
+        s1, e1 = 0.0 if empty else s1, 0.0 if empty else e1
+        s2, e2 = 0.0 if empty else s2, 0.0 if empty else e2
+        d = value - shift if valid else 0.0
+        t = s1 + d
+        b = t - s1
+        state[E1, j] = e1 + ((s1 - (t - b)) + (d - b))
+        state[S1, j] = t
+        v = d * d
+        t = s2 + v
+        b = t - s2
+        state[E2, j] = e2 + ((s2 - (t - b)) + (v - b))
+        state[S2, j] = t
+        state[SHIFT, j] = shift
+        state[COUNT, j] = count + (1.0 if valid else 0.0)
 
 
 @kernel
