@@ -21,32 +21,35 @@ def previous_extremes(out: tuple[F8, F8], x: F8, seg_age: I4, window: int, need:
     n, p = x.shape
     high, low = out
     high[:], low[:] = np.nan, np.nan
-    tail_high, tail_low = np.empty((window, p)), np.empty((window, p))
-    tail_count = np.empty((window, p), dtype=np.int64)
-    head_high, head_low = np.empty(p), np.empty(p)
-    head_count = np.empty(p, dtype=np.int64)
+    # row k of a tail: extremes and count of the block's rows from its k-th on; the last row is of none
+    tail_high, tail_low = np.full((window + 1, p), -np.inf), np.full((window + 1, p), np.inf)
+    tail_count = np.zeros((window + 1, p))
+    head_high, head_low, head_count = np.empty(p), np.empty(p), np.empty(p)
     for begin in range(0, n, window):
-        # tails: extremes of rows k .. end of the block before `begin`
-        for back in range(1, window + 1):
-            k = begin - back
-            slot = window - back
+        for slot in range(window - 1, -1, -1):
+            k = begin - window + slot
             for j in range(p):
-                hi = tail_high[slot + 1, j] if back > 1 else -np.inf
-                lo = tail_low[slot + 1, j] if back > 1 else np.inf
-                count = tail_count[slot + 1, j] if back > 1 else 0
-                if k >= 0 and x[k, j] == x[k, j]:
-                    hi, lo, count = max(hi, x[k, j]), min(lo, x[k, j]), count + 1
-                tail_high[slot, j], tail_low[slot, j], tail_count[slot, j] = hi, lo, count
-        head_high[:], head_low[:], head_count[:] = -np.inf, np.inf, 0
+                v = x[k, j] if k >= 0 else np.nan
+                valid = v == v
+                above, below = (v, v) if valid else (-np.inf, np.inf)
+                tail_high[slot, j] = above if above > tail_high[slot + 1, j] else tail_high[slot + 1, j]
+                tail_low[slot, j] = below if below < tail_low[slot + 1, j] else tail_low[slot + 1, j]
+                tail_count[slot, j] = tail_count[slot + 1, j] + (1.0 if valid else 0.0)
+        for j in range(p):
+            head_high[j], head_low[j], head_count[j] = -np.inf, np.inf, 0.0
         for r in range(begin, min(begin + window, n)):
             slot = r - begin  # rows begin - W + slot .. begin - 1 are the tail, begin .. r - 1 the head
             if seg_age[r] >= window:
                 for j in range(p):
-                    if tail_count[slot, j] + head_count[j] >= need:
-                        high[r, j] = max(tail_high[slot, j], head_high[j])
-                        low[r, j] = min(tail_low[slot, j], head_low[j])
+                    enough = tail_count[slot, j] + head_count[j] >= need
+                    above = head_high[j] if head_high[j] > tail_high[slot, j] else tail_high[slot, j]
+                    below = head_low[j] if head_low[j] < tail_low[slot, j] else tail_low[slot, j]
+                    high[r, j] = above if enough else np.nan
+                    low[r, j] = below if enough else np.nan
             for j in range(p):
                 v = x[r, j]
-                if v == v:
-                    head_high[j], head_low[j] = max(head_high[j], v), min(head_low[j], v)
-                    head_count[j] += 1
+                valid = v == v
+                above, below = (v, v) if valid else (-np.inf, np.inf)
+                head_high[j] = above if above > head_high[j] else head_high[j]
+                head_low[j] = below if below < head_low[j] else head_low[j]
+                head_count[j] += 1.0 if valid else 0.0
