@@ -19,7 +19,7 @@ def test_measure(tmp_path: Path) -> None:
     assert 0.99 * 10 * 2 * 3 * 1440 < row["values"] <= 10 * 2 * 3 * 1440
     assert row["bytes"] > 0
     assert row["seconds"] > 0
-    assert 0.05 < row["peak_gb"] < 1.5
+    assert row["peak_gb"] > 0.05, "of this whole process; the command gives each dataset one of its own"
     assert result["together"]["values"] == row["values"]
     assert result["ok"]
     assert not (tmp_path / "bars-copy").exists()
