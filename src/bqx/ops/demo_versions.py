@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bqx.base.config import Config
     from bqx.store.contract import PartitionInfo
 
-LIBRARIES = ("numpy", "numba", "polars", "duckdb", "scikit-learn", "matplotlib")
+LIBRARIES = ("numpy", "numba", "polars", "duckdb", "matplotlib")
 
 
 def commit() -> str:

@@ -1,0 +1,42 @@
+"""What `make demo` installs is enough: every import and every version asked for is in the run-time lock."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from bqx.ops.demo_versions import LIBRARIES
+
+ROOT = Path(__file__).parent.parent
+LOCKED = {
+    re.sub(r"[-_.]+", "-", name).lower()
+    for name in re.findall(r"^([A-Za-z0-9][\w.-]*)==", (ROOT / "requirements" / "runtime.lock").read_text(), re.M)
+}
+YOURS = {"pandas", "pyarrow"}
+"""Imported only where a user asks for a frame of that library."""
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module and not n.level}
+    return {name.split(".")[0] for name in names}
+
+
+def test_every_import_is_locked() -> None:
+    used = set().union(*(imported(p) for p in (ROOT / "src").rglob("*.py"))) - set(sys.stdlib_module_names) - {"bqx"}
+    assert {"polars", "numba", "click"} <= used
+    owners = packages_distributions()
+    absent = {
+        name
+        for name in used - YOURS
+        if not any(re.sub(r"[-_.]+", "-", d).lower() in LOCKED for d in owners.get(name, ["?"]))
+    }
+    assert not absent
+
+
+def test_versions_shown_are_of_locked_libraries() -> None:
+    assert {name.lower() for name in LIBRARIES} <= LOCKED
