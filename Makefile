@@ -28,6 +28,8 @@ endef
 
 $(VENV)/runtime.stamp: requirements/runtime.lock requirements/uv.lock pyproject.toml
 	$(call install,runtime)
+	@echo "compiling kernels into the user's cache (once a version, about a minute)"
+	@$(BIN)/python -m bqx.features.warm
 
 $(VENV)/dev.stamp: requirements/dev.lock requirements/uv.lock pyproject.toml
 	$(call install,dev)
