@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from bqx.features.catalogue import own_datasets
+from bqx.features.warm import warm
 from bqx.ops.demo_versions import LIBRARIES
 
 ROOT = Path(__file__).parent.parent
@@ -40,3 +42,7 @@ def test_every_import_is_locked() -> None:
 
 def test_versions_shown_are_of_locked_libraries() -> None:
     assert {name.lower() for name in LIBRARIES} <= LOCKED
+
+
+def test_warming_evaluates_every_column() -> None:
+    assert warm() == sum(len(home.columns) for home in own_datasets().values())
