@@ -44,6 +44,7 @@ test: lint types contract secrets licences
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/ruff format --check -q src tests benchmarks scripts
+	$(BIN)/python scripts/docs.py --check
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
