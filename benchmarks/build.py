@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from benchmarks.machine import RESULTS, ROOT, provenance
+from bqx.base.process import peak_bytes
 from bqx.build.choice import Choice
 from bqx.build.project import Project
 from bqx.build.run import build
@@ -57,12 +57,6 @@ def worker(root: Path, datasets: tuple[str, ...] | None, month: str, threads: in
         "threads": report.threads,
         "peak_gb": round(peak_bytes() / 1e9, 3),
     }
-
-
-def peak_bytes() -> int:
-    """Largest resident size of this process so far."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else size * 1024
 
 
 def apart(root: Path, datasets: tuple[str, ...] | None, month: str, threads: int) -> dict[str, Any]:

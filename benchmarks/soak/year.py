@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import tempfile
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.state import State
+from bqx.base.process import peak_bytes
 from bqx.build.project import Project
 from bqx.build.run import build
 from bqx.build.verify import verify
@@ -55,5 +55,5 @@ def year(state: State) -> dict[str, Any]:
         "second_run_seconds": round(fresh, 2),
         "verify_seconds": round(checked, 1),
         "verify": found.as_dict(),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": round(peak_bytes() / 2**20),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bqx
+from bqx.base.process import peak_bytes
 from bqx.base.provenance import computed
 from bqx.base.report import Cell, Heading, KeyValues, Note, Report, Text, Tone
 from bqx.market.calendar import datetime_of
@@ -13,7 +14,7 @@ from bqx.ops.demo_build import build_section
 from bqx.ops.demo_coverage import coverage_section
 from bqx.ops.demo_facts import Facts, sentence
 from bqx.ops.demo_validation import validation_section
-from bqx.ops.demo_versions import catalogue_hash, commit, config_hash, libraries, peak_bytes, store_hash
+from bqx.ops.demo_versions import catalogue_hash, commit, config_hash, libraries, store_hash
 from bqx.ops.demo_week import week_section
 from bqx.research.skill import NO_SKILL
 
@@ -106,7 +107,7 @@ def _summary(report: Report, facts: Facts) -> None:
                 ),
                 *rate,
                 ("size on disk", computed(facts.bytes / MEGA, "MB", "file sizes in the manifest", digits=1)),
-                ("peak memory", computed(peak_bytes() / MEGA, "MB", "getrusage, this process", digits=0)),
+                ("peak memory", computed(peak_bytes() / MEGA, "MB", "this process", digits=0)),
             ]
         ),
     )

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -59,12 +57,6 @@ def store_hash(partitions: Iterable[PartitionInfo]) -> str:
 def libraries() -> str:
     """Python and the libraries whose versions can matter."""
     return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES)])
-
-
-def peak_bytes() -> int:
-    """Most memory this process has held (resident)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _hash(parts: Iterable[object]) -> str:
