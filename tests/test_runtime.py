@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import pytest
 
 from bqx.features.catalogue import own_datasets
 from bqx.features.warm import warm
@@ -46,3 +49,10 @@ def test_versions_shown_are_of_locked_libraries() -> None:
 
 def test_warming_evaluates_every_column() -> None:
     assert warm() == sum(len(home.columns) for home in own_datasets().values())
+
+
+def test_every_test_file_is_collected(request: pytest.FixtureRequest) -> None:
+    """pytest passes folders named `build` over unless told otherwise."""
+    skipped = request.config.getini("norecursedirs")
+    folders = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert not [f for f in folders for pattern in skipped if fnmatch(f, pattern)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from bqx.base.errors import BqxError, DiskError
 from bqx.build.gather import anchors
 from bqx.build.inputs import Inputs
 from bqx.build.loader import load_panel
-from bqx.build.tables import lanes, table
+from bqx.build.tables import Lanes, lanes, table
 from bqx.build.tasks import Task
 from bqx.build.units import Piece, Unit
 from bqx.features.compute import evaluate
+from bqx.features.declare import Dataset
 from bqx.features.streams import Streams
 from bqx.market.calendar import month_span
 from bqx.store.contract import Receipt
@@ -108,10 +109,21 @@ def unit_tables(project: Project, streams: Streams, task: Task, unit: Unit) -> I
     home = project.catalogue[unit.dataset]
     first = streams.panel.grid.index(month_span(task.ym)[0])
     minute = streams.panel.grid.minute[first:]
-    typed = lanes(home, evaluate(home, streams, unit.columns, start_row=first), minute, task.pairs)
+    typed: Lanes = {}
+    for part in _parts(home, unit.columns):
+        typed |= lanes(home, evaluate(home, streams, part, start_row=first), minute, task.pairs)
+    typed = {name: typed[name] for name in unit.columns}
     for piece in unit.pieces:
         rows = slice(int(np.searchsorted(minute, piece.first)), int(np.searchsorted(minute, piece.through, "right")))
         yield piece, table(home, typed, minute, task.pairs.index(piece.pair), rows)
+
+
+def _parts(home: Dataset, columns: Sequence[str]) -> list[list[str]]:
+    """Columns that are held as float64 at a time: a dual dataset's domains one after the other."""
+    parts: dict[str, list[str]] = {}
+    for name in columns:
+        parts.setdefault(home.signal_domain(name), []).append(name)
+    return list(parts.values())
 
 
 def _build(project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event) -> tuple[Receipt, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from bqx.base.errors import UsageError
@@ -12,21 +13,25 @@ from bqx.features.declare import OURS, Column, Dataset
 from bqx.features.users import Users, load_users
 from bqx.market.calendar import Calendar
 
+FAMILIES = (
+    "base_bqx",
+    "ohlc",
+    "time",
+    "returns",
+    "technical",
+    "statistics",
+    "bollinger",
+)
+"""Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
+
 
 @lru_cache(maxsize=1)
 def own_datasets() -> Mapping[str, Dataset]:
     """The datasets that come with the package, by name, in the order they are built and listed."""
-    from bqx.features.families import base_bqx, bollinger, ohlc, returns, statistics, technical, time
-
-    found = (
-        base_bqx.DATASET,
-        ohlc.DATASET,
-        time.DATASET,
-        *returns.DATASETS,
-        *technical.DATASETS,
-        *statistics.DATASETS,
-        *bollinger.DATASETS,
-    )
+    found: list[Dataset] = []
+    for name in FAMILIES:
+        module = import_module(f"bqx.features.families.{name}")
+        found.extend(module.DATASETS if hasattr(module, "DATASETS") else (module.DATASET,))
     return {d.name: d for d in found}
 
 

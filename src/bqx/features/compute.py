@@ -12,11 +12,13 @@ from bqx.features.anchors import Anchors
 from bqx.features.catalogue import dataset
 from bqx.features.declare import Dataset
 from bqx.features.streams import Streams
-from bqx.features.support import View
+from bqx.features.support import Support, View
 from bqx.market.calendar import Calendar
 from bqx.market.panel import Panel
 
 F8 = NDArray[np.float64]
+
+SPREAD = 1.5
 
 
 def compute(
@@ -36,11 +38,40 @@ def compute(
 
 
 def evaluate(home: Dataset, streams: Streams, names: Sequence[str] | None = None, start_row: int = 0) -> dict[str, F8]:
-    """Columns of one dataset, NULL where the pair's stream has fewer bars than the column's warm-up."""
+    """Columns of one dataset, NULL where the pair's stream has fewer bars than the column's warm-up.
+
+    Columns that see much less of the past than others are computed from a shorter panel; by P2 that moves no bit.
+    """
     wanted = [c.name for c in home.columns] if names is None else list(names)
     unknown = [n for n in wanted if n not in home.by_name]
     if unknown:
         raise FeatureError(f"{home.name} has no columns {unknown}")
+    found: dict[str, F8] = {}
+    for row, group in _by_reach(home, streams, wanted, start_row):
+        found |= _evaluate(home, streams.tail(row), group, start_row - row)
+    return {name: found[name] for name in wanted}
+
+
+def _by_reach(home: Dataset, streams: Streams, names: Sequence[str], start_row: int) -> list[tuple[int, list[str]]]:
+    """(first row to load, columns): columns in one group need panels that differ in length by at most `SPREAD`."""
+    grid, rows = streams.panel.grid, len(streams.panel.grid)
+    if start_row >= rows:
+        return [(0, list(names))]
+    minute = int(grid.minute[start_row])
+    reach: dict[Support, int] = {}
+    for support in {home.by_name[name].support for name in names}:
+        begin = streams.calendar.segment_start(support.earliest(minute, streams.calendar))
+        reach[support] = grid.index(begin) if begin > grid.minute[0] else 0
+    need = {name: reach[home.by_name[name].support] for name in names}
+    groups: list[tuple[int, list[str]]] = []
+    for name in sorted(names, key=lambda n: need[n]):
+        if not groups or rows - groups[-1][0] > SPREAD * (rows - need[name]):
+            groups.append((need[name], []))
+        groups[-1][1].append(name)
+    return groups
+
+
+def _evaluate(home: Dataset, streams: Streams, wanted: Sequence[str], start_row: int) -> dict[str, F8]:
     values = dict(home.compute(streams, wanted))
     shape = streams.panel.shape
     age = View(streams.panel, streams.calendar).stream

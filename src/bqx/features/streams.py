@@ -89,8 +89,19 @@ class Streams:
                 fix="load bars from Calendar.segment_start of the first minute",
             )
         self.panel, self.calendar, self.anchors = panel, calendar, anchors
+        self._tails: dict[int, Streams] = {}
         self._momentum: dict[int, tuple[F8, ...]] = {}
         self._extremes: dict[int, tuple[F8, ...]] = {}
+
+    def tail(self, row: int) -> Streams:
+        """Streams of the panel's rows from `row` on, a segment start; the latest two are kept."""
+        if row == 0:
+            return self
+        if row not in self._tails:
+            while len(self._tails) > 1:
+                self._tails.pop(next(iter(self._tails)), None)
+            self._tails[row] = Streams(self.panel.slice(row, len(self.panel.grid)), self.calendar, self.anchors)
+        return self._tails[row]
 
     @cached_property
     def segment(self) -> NDArray[np.int32]:

@@ -140,6 +140,54 @@ class Price(Support):
         return f"gap: {run} minutes without a quote; a price is carried for at most {MAX_CARRY}"
 
 
+PRICED = Price()
+
+
+@dataclass(frozen=True, slots=True)
+class Volume(Support):
+    """The tick volume, 0 in a minute that carries a price."""
+
+    @property
+    def warmup(self) -> int:
+        return 1
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return calendar.segment_start(at)
+
+    def valid(self, view: View) -> Mask:
+        return ~np.isnan(view.panel.volume)
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        if not np.isnan(view.panel.volume[row, pair]):
+            return None
+        return PRICED.why(view, row, pair) or "capability: the source of these bars gives no volume"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote(Support):
+    """Bid and ask of the minute itself; a carried price has none."""
+
+    @property
+    def warmup(self) -> int:
+        return 1
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return at
+
+    def valid(self, view: View) -> Mask:
+        quotes = view.panel.quotes
+        if not quotes:
+            return ~view.full
+        return ~(np.isnan(quotes["bid_close"]) | np.isnan(quotes["ask_close"]))
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        if self.valid(view)[row, pair]:
+            return None
+        if run := int(view.panel.fill_run[row, pair]):
+            return f"gap: {run} minutes without a quote; bid and ask are not carried"
+        return "capability: the source of these bars gives no bid and ask"
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline(Support):
     """An index level: a price of a pair that has a baseline, from its minute on."""

@@ -19,7 +19,7 @@ def warm() -> int:
     found = {p: find_baseline(f, start) for p, f in frames.items()}
     baseline = {p: (1, *b) for p, b in found.items() if b is not None}
     anchors = Anchors(start, baseline, {p: segment_edges(f, calendar) for p, f in frames.items()})
-    panel = make_panel(frames, tuple(frames), calendar.grid(start, start + 2 * DAY))
+    panel = make_panel(frames, tuple(frames), calendar.grid(start, start + 2 * DAY), quotes=True)
     streams = Streams(panel, calendar, anchors)
     return sum(len(evaluate(home, streams)) for home in own_datasets().values())
 
