@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.kernels.hysteresis import BURN, CAP, HORIZON, Levels
+from bqx.features.kernels.mathfun import log_ratio
 from bqx.features.support import All, Support, Trajectory
 
-DURATION_BOUNDS = (math.log(2.0) * (1.0 - 1e-9), math.log(1.0 + CAP) * (1.0 + 1e-9))
+DURATION_BOUNDS = (log_ratio(2.0, 1.0), log_ratio(1.0 + CAP, 1.0))
 CHANGES_BOUNDS = (0.0, float(HORIZON))
 
 
