@@ -164,6 +164,25 @@ class Volume(Support):
 
 
 @dataclass(frozen=True, slots=True)
+class Fresh(Support):
+    """A bar that was quoted: a minute that carries a price has no range of its own."""
+
+    @property
+    def warmup(self) -> int:
+        return 1
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return at
+
+    def valid(self, view: View) -> Mask:
+        return view.panel.fill_run == 0
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        run = int(view.panel.fill_run[row, pair])
+        return f"gap: {run} minutes without a quote; a carried price has no range" if run else None
+
+
+@dataclass(frozen=True, slots=True)
 class Quote(Support):
     """Bid and ask of the minute itself; a carried price has none."""
 
