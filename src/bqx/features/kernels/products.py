@@ -1,7 +1,7 @@
-"""Windowed correlation of two aligned series from sums shifted by one common value.
+"""Windowed correlation of two aligned series from sums, each series shifted by a value of its own.
 
 As in kernels/sums.py: restarted at fixed phases, additions carry their rounding error, a lane whose mean has drifted
-from the shift starts anew. Made for a series and its own past, which share their level.
+from its shift starts anew.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from bqx.features.kernels.sums import RESTART, equal_run_step
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 
-SHIFT, COUNT, A, AA, B, BB, AB = 0, 1, 2, 4, 6, 8, 10
+SHIFT, COUNT, A, AA, B, BB, AB, SHIFT_B = 0, 1, 2, 4, 6, 8, 10, 12
 """Rows of the state; each sum is followed by its rounding error."""
-PRODUCT_ROWS = 12
+PRODUCT_ROWS = 13
 
 
 @kernel
@@ -32,21 +32,22 @@ def _add(state: F8, at: int, j: int, v: float) -> None:
 
 @kernel
 def _start_lane(a: F8, b: F8, first: int, r: int, j: int, state: F8) -> None:
-    """Sums of rows first .. r of one lane anew, shifted by the mean of a."""
+    """Sums of rows first .. r of one lane anew, shifted by the means of a and b."""
     cap = len(a)
-    total, count = 0.0, 0.0
+    total, other, count = 0.0, 0.0, 0.0
     for k in range(first, r + 1):
         valid = a[k % cap, j] == a[k % cap, j]
         total += a[k % cap, j] if valid else 0.0
+        other += b[k % cap, j] if valid else 0.0
         count += 1.0 if valid else 0.0
-    shift = total / count if count > 0.0 else 0.0
+    shift, shift_b = (total / count, other / count) if count > 0.0 else (0.0, 0.0)
     for k in range(PRODUCT_ROWS):
         state[k, j] = 0.0
-    state[SHIFT, j], state[COUNT, j] = shift, count
+    state[SHIFT, j], state[SHIFT_B, j], state[COUNT, j] = shift, shift_b, count
     for k in range(first, r + 1):
         u, v = a[k % cap, j], b[k % cap, j]
         if u == u:
-            u, v = u - shift, v - shift
+            u, v = u - shift, v - shift_b
             _add(state, A, j, u)
             _add(state, AA, j, u * u)
             _add(state, B, j, v)
@@ -78,16 +79,16 @@ def _slide(a: F8, b: F8, old: int, new: int, leaves: bool, state: F8) -> None:
         _swap(state, A, j, u, w)
         _swap(state, AA, j, u * u, w * w)
     for j in range(p):
-        shift, x, y = state[SHIFT, j], b[old, j], b[new, j]
+        shift, x, y = state[SHIFT_B, j], b[old, j], b[new, j]
         u = x - shift if (x == x) & leaves else 0.0
         w = y - shift if y == y else 0.0
         _swap(state, B, j, u, w)
         _swap(state, BB, j, u * u, w * w)
     for j in range(p):
-        shift = state[SHIFT, j]
+        shift, shift_b = state[SHIFT, j], state[SHIFT_B, j]
         x, y, u, v = a[old, j], b[old, j], a[new, j], b[new, j]
-        out = (x - shift) * (y - shift) if (x == x) & leaves else 0.0
-        into = (u - shift) * (v - shift) if u == u else 0.0
+        out = (x - shift) * (y - shift_b) if (x == x) & leaves else 0.0
+        into = (u - shift) * (v - shift_b) if u == u else 0.0
         _swap(state, AB, j, out, into)
         state[COUNT, j] += (1.0 if u == u else 0.0) - (1.0 if (x == x) & leaves else 0.0)
 
