@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 
 from bqx.features.checks import World
-from bqx.market.calendar import Calendar
+from bqx.features.checks.reach import LEAST_DAYS, days_needed
+from bqx.features.declare import Dataset
+from bqx.market.calendar import DAY, Calendar, datetime_of
 from bqx.market.calendar import minute_of as _minute_of
 
 
@@ -14,3 +18,30 @@ from bqx.market.calendar import minute_of as _minute_of
 def world(small_frames: dict[str, pl.DataFrame], holiday_calendar: Calendar) -> World:
     """Three pairs, four weeks: month boundary, DST week, holiday, holes."""
     return World(small_frames, holiday_calendar, _minute_of(datetime(2024, 2, 21, tzinfo=UTC)))
+
+
+@pytest.fixture(scope="session")
+def long_world(long_frames: dict[str, pl.DataFrame], holiday_calendar: Calendar) -> World:
+    """Two pairs, twelve weeks, the same end: for columns that see further back than four weeks."""
+    return World(long_frames, holiday_calendar, _minute_of(datetime(2023, 12, 26, tzinfo=UTC)))
+
+
+@pytest.fixture(scope="session")
+def world_for(world: World, long_world: World) -> Callable[[Dataset], World]:
+    """world_for(dataset): the four weeks where they hold enough, else as much of the twelve as its columns need, the
+    second pair beginning a day later."""
+    made: dict[int, World] = {}
+
+    def choose(home: Dataset) -> World:
+        days = days_needed(home, world.calendar, world.span[1])
+        if days <= LEAST_DAYS:
+            return world
+        if days not in made:
+            cut = long_world.recent(days)
+            edge = datetime_of(cut.span[0] + DAY)
+            late = cut.pairs[-1]
+            frames = {**cut.frames, late: cut.frames[late].filter(pl.col("ts_utc") >= edge)}
+            made[days] = replace(cut, frames=frames)
+        return made[days]
+
+    return choose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import numpy as np
@@ -17,8 +18,8 @@ CASES = [pytest.param(d, check, id=f"{d.name}:{check}") for d in datasets().valu
 
 
 @pytest.mark.parametrize(("home", "check"), CASES)
-def test_promise(home: Dataset, check: str, world: World) -> None:
-    results = CHECKS[check](home, world)
+def test_promise(home: Dataset, check: str, world_for: Callable[[Dataset], World]) -> None:
+    results = CHECKS[check](home, world_for(home))
     wanted = {c.name for c in home.columns}
     if check == "baseline":
         wanted -= {c.name for c in home.columns if "level" in c.tags}

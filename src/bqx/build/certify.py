@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 from bqx.base.errors import CheckError
 from bqx.features.checks import CheckResult, World, run
+from bqx.features.checks.reach import cut, longest
 from bqx.features.declare import Dataset
 from bqx.market.calendar import DAY
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
 
-SPAN_DAYS = 28
-"""Days of bars that are checked unless told: the longest warm-up (7,216 bars) and about two weeks of values."""
 
-
-def project_world(project: Project, pairs: Sequence[str] = (), days: int = SPAN_DAYS) -> World:
+def project_world(
+    project: Project, homes: Sequence[Dataset], pairs: Sequence[str] = (), days: int | None = None
+) -> World:
     """The last `days` days of the project's bars, T0 on their second day, as a world that checks can bend.
+
+    days : what the datasets' warm-ups ask for unless given; each dataset is then checked on its own share of them.
 
     pairs : three of the project's unless given: one is changed, others must not notice, and checks repeat the work
     about twenty times. Raises CheckError without bars.
@@ -35,6 +37,7 @@ def project_world(project: Project, pairs: Sequence[str] = (), days: int = SPAN_
             fix="import some with `bqx bars import PATH`, or check on simulated ones with --simulated",
         )
     end = min(spans[p][1] for p in chosen) + 1
+    days = days or longest(homes, project.calendar, end)
     start = project.calendar.segment_start(max(end - days * DAY, max(spans[p][0] for p in chosen)))
     frames = project.bars.read(chosen, start, end, as_of=project.as_of)
     return World(frames, project.calendar, start + DAY, tuple(chosen))
@@ -52,10 +55,11 @@ def data_hash(world: World) -> str:
 def certify(project: Project, homes: Sequence[Dataset], world: World, checks: Sequence[str]) -> Iterator[CheckResult]:
     """Run the checks; results come as they are found, and each column's are stored in the manifest at its dataset's
     end: date, data hash, code version, largest error."""
-    bars = data_hash(world)
     for home in homes:
+        part = cut(home, world)
+        bars = data_hash(part)
         found: dict[str, list[CheckResult]] = {}
-        for result in run([home], world, checks):
+        for result in run([home], part, checks):
             found.setdefault(result.column, []).append(result)
             yield result
         date = time.time_ns() // 1000

@@ -12,6 +12,7 @@ from bqx.cli.common import App, emit, json_option
 
 if TYPE_CHECKING:
     from bqx.features.checks import World
+    from bqx.features.declare import Dataset
 
 
 @click.group()
@@ -102,7 +103,7 @@ def _time(text: str) -> datetime:
 @click.option("--dataset", "only", multiple=True, help="Only these datasets.")
 @click.option("--check", "checks", multiple=True, help="Only these checks (default all).")
 @click.option("--pair", "pairs", multiple=True, help="Pairs to check on (default three of the project's).")
-@click.option("--days", default=28, show_default=True, help="Days of bars, back from the last.")
+@click.option("--days", type=click.IntRange(1), default=None, help="Days of bars [default: what warm-ups need].")
 @click.option("--simulated", is_flag=True, help="Check on simulated bars; needs no project.")
 @json_option
 @click.pass_obj
@@ -111,7 +112,7 @@ def check(
     only: tuple[str, ...],
     checks: tuple[str, ...],
     pairs: tuple[str, ...],
-    days: int,
+    days: int | None,
     simulated: bool,
     as_json: bool,
 ) -> None:
@@ -126,12 +127,12 @@ def check(
     homes = [dataset(name) for name in only] or list(datasets().values())
     names = list(checks) or list(CHECKS)
     if simulated:
-        results = run(homes, _simulated_world(pairs, days), names)
+        results = run(homes, _simulated_world(homes, pairs, days), names)
     else:
         from bqx.build.certify import certify, project_world
 
         project = app.open()
-        results = certify(project, homes, project_world(project, pairs, days), names)
+        results = certify(project, homes, project_world(project, homes, pairs, days), names)
     found = []
     for result in results:
         found.append(result)
@@ -146,15 +147,17 @@ def check(
         raise CheckError(summary, where=f"{first.dataset}.{first.column}", fix=f"{first.check}: {first.reason}")
 
 
-def _simulated_world(pairs: Sequence[str], days: int) -> World:
+def _simulated_world(homes: Sequence[Dataset], pairs: Sequence[str], days: int | None) -> World:
     from datetime import UTC
 
     from bqx.features.checks import World
+    from bqx.features.checks.reach import longest
     from bqx.market.calendar import DAY, Calendar, minute_of
     from bqx.market.simulated import simulate
 
     calendar = Calendar.load()
-    start = minute_of(datetime(2024, 2, 18, 22, tzinfo=UTC))  # holds a month end and a New York clock change
+    end = minute_of(datetime(2024, 3, 17, 22, tzinfo=UTC))  # a month ends and New York's clock changes before it
+    start = calendar.segment_start(end - (days or longest(homes, calendar, end)) * DAY)
     names = list(pairs) or ["eurusd", "usdjpy", "audnzd"]
-    frames = simulate(calendar, start, start + days * DAY, seed=1, pairs=names, origin_minute=start)
+    frames = simulate(calendar, start, end, seed=1, pairs=names, origin_minute=start)
     return World(frames, calendar, start + DAY, tuple(frames))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from bqx.features.checks.reach import warmup
 from bqx.features.checks.result import CheckResult, merge, same_bits
 from bqx.features.checks.world import World
 from bqx.features.declare import Dataset
@@ -23,8 +24,9 @@ def check_causal(home: Dataset, world: World, *, cuts: int = 4, seed: int = 0) -
     first, last = world.span
     low, high = world.calendar.ordinal(first), world.calendar.ordinal(last)
     found: dict[str, list[CheckResult]] = {c.name: [] for c in home.columns}
+    late = min(max(0.55, (warmup(home) + 1000) / max(high - low, 1)), 0.9)  # where all columns have values
     for trial in range(cuts):
-        at = low + int((high - low) * (0.55 + 0.4 * rng.random()))
+        at = low + int((high - low) * (late + (0.95 - late) * rng.random()))
         cut = world.calendar.at_ordinal(at)
         start = world.calendar.at_ordinal(max(low, at - 3000))
         shocked = replace(world, frames={p: shock(f, cut, hash_seed(seed, trial, p)) for p, f in world.frames.items()})

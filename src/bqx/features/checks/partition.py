@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bqx.features.catalogue import earliest
+from bqx.features.checks.reach import warmup
 from bqx.features.checks.result import CheckResult, merge, same_bits
 from bqx.features.checks.world import World
 from bqx.features.declare import Dataset
@@ -36,13 +37,15 @@ def check_partition(home: Dataset, world: World, *, starts: int = 3, seed: int =
     for ym in months_between(first, last):
         low, high = month_span(ym)
         compare(world, max(low, first), min(high, last), slice(None))
-    begins = [base + int((calendar.ordinal(last) - base) * rng.random() * 0.9) for _ in range(starts)]
+    size = calendar.ordinal(last) - base
+    early = min(warmup(home), 0.8 * size) if warmup(home) > 0.5 * size else 0.0
+    begins = [base + int(early + (0.9 * size - early) * rng.random()) for _ in range(starts)]
     begins += [calendar.ordinal(m) for m in _least_loaded(home, world)]
     for at in begins:
         start = calendar.at_ordinal(at)
         compare(world, start, min(calendar.at_ordinal(at + 2000), last), slice(None))
     alone = int(rng.integers(len(world.pairs)))
-    low = calendar.at_ordinal(base + (calendar.ordinal(last) - base) // 2)
+    low = calendar.at_ordinal(base + max(size // 2, int(early)))
     narrow = world.only(world.pairs[alone : alone + 1])
     compare(narrow, max(low, narrow.span[0]), min(last, narrow.span[1]), slice(alone, alone + 1))
     return [merge(parts) for parts in found.values()]

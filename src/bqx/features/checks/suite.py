@@ -8,6 +8,7 @@ from bqx.features.checks.bounds import check_bounds, check_zeros
 from bqx.features.checks.causal import check_causal
 from bqx.features.checks.nulls import check_nulls
 from bqx.features.checks.partition import check_partition
+from bqx.features.checks.reach import cut
 from bqx.features.checks.reference import check_reference
 from bqx.features.checks.result import CheckResult
 from bqx.features.checks.scale import check_baseline, check_scale
@@ -27,8 +28,9 @@ CHECKS: dict[str, Callable[[Dataset, World], list[CheckResult]]] = {
 
 
 def run(homes: Iterable[Dataset], world: World, names: Iterable[str] = tuple(CHECKS)) -> Iterator[CheckResult]:
-    """Results column by column, as they come."""
+    """Results column by column, as they come; each dataset on as much of the world's end as it needs."""
     chosen = list(names)
     for home in homes:
+        part = cut(home, world)
         for name in chosen:
-            yield from CHECKS[name](home, world)
+            yield from CHECKS[name](home, part)

@@ -15,10 +15,11 @@ from bqx.features.compute import evaluate
 from bqx.features.declare import Dataset
 from bqx.features.streams import Streams
 from bqx.features.support import View
-from bqx.market.calendar import Calendar, datetime_of
+from bqx.market.calendar import DAY, Calendar, datetime_of
 from bqx.market.panel import Panel, make_panel
 
 F8 = NDArray[np.float64]
+Kept = tuple[Dataset, dict[str, F8]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class World:
     calendar: Calendar
     t0: int
     pairs: tuple[str, ...] = field(default=())
+    _kept: dict[str, Kept] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pairs", self.pairs or tuple(self.frames))
@@ -41,6 +43,16 @@ class World:
 
     def only(self, pairs: Sequence[str]) -> World:
         return replace(self, frames={p: self.frames[p] for p in pairs}, pairs=tuple(pairs))
+
+    def recent(self, days: int) -> World:
+        """The last `days` days of it (all when there are not as many), from a segment's start; T0 a day later."""
+        first, last = self.span
+        start = max(first, self.calendar.segment_start(last - days * DAY))
+        if start == first:
+            return self
+        edge = datetime_of(start)
+        frames = {p: f.filter(pl.col("ts_utc") >= edge) for p, f in self.frames.items()}
+        return replace(self, frames=frames, t0=start + DAY)
 
     def anchors(self) -> Anchors:
         found = {p: find_baseline(f, self.t0) for p, f in self.frames.items()}
@@ -63,9 +75,22 @@ class World:
         return Streams(panel, self.calendar, self.anchors()), panel.grid.index(start)
 
     def values(self, home: Dataset, start: int, end: int, columns: Sequence[str] | None = None) -> dict[str, F8]:
-        """Columns of a dataset over the open minutes of [start, end); arrays (minutes, pairs)."""
-        streams, row = self.streams(home, start, end)
-        return evaluate(home, streams, columns, start_row=row)
+        """Columns of a dataset over the open minutes of [start, end); arrays (minutes, pairs).
+
+        Read-only when all columns over the whole span are asked for: the latest such answer is kept, for most checks
+        begin with it.
+        """
+        if columns is not None or (start, end) != self.span:
+            streams, row = self.streams(home, start, end)
+            return evaluate(home, streams, columns, start_row=row)
+        kept = self._kept.get("values")
+        if kept is None or kept[0] is not home:
+            streams, row = self.streams(home, start, end)
+            found = evaluate(home, streams, start_row=row)
+            for value in found.values():
+                value.setflags(write=False)
+            kept = self._kept["values"] = (home, found)
+        return dict(kept[1])
 
     def view(self, start: int, end: int) -> View:
         """Counts for the declared NULL pattern, from all history."""
