@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.market.calendar import Calendar, Grid
+from bqx.features.kernels.minute_of_week import AROUND, LEAST, SEEN, WEEKS
+from bqx.market.calendar import WEEK, Calendar, Grid
 from bqx.market.panel import MAX_CARRY, Panel, bars_in_stream
 
 Mask = NDArray[np.bool_]
@@ -385,6 +386,55 @@ class Trajectory(Support):
         if have < self.need:
             return f"warm-up: the recursion has taken in {have} values of this segment's trajectory, {self.need} needed"
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile(Support):
+    """A value and those at the same minute of the week, +-`AROUND`, of the previous `WEEKS` trading weeks, of which at
+    least `LEAST` must have `SEEN` of these values. A week that a holiday splits is one."""
+
+    of: Support
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup + LEAST * WEEK
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return min(self.of.earliest(at, calendar), self.of.earliest(calendar.week_start(at, WEEKS), calendar))
+
+    def _seen(self, view: View) -> NDArray[np.int64]:
+        """How many of the previous weeks have enough values."""
+        own, grid = self.of.valid(view), view.panel.grid
+        week, slot = grid.week, grid.minute_of_week
+        total = np.zeros(own.shape, dtype=np.int64)
+        starts = np.flatnonzero(np.diff(week, prepend=week[:1] - 1))
+        rows = {int(week[a]): slice(a, b) for a, b in zip(starts, [*starts[1:], len(week)], strict=True)}
+        for now, here in rows.items():
+            for before in range(now - WEEKS, now):
+                if before in rows:
+                    present = np.zeros((WEEK + 2 * AROUND, own.shape[1]), dtype=np.int64)
+                    present[slot[rows[before]] + AROUND] = own[rows[before]]
+                    total[here] += counts_around(present)[slot[here]] >= SEEN
+        return total
+
+    def valid(self, view: View) -> Mask:
+        return np.asarray(self.of.valid(view) & (self._seen(view) >= LEAST))
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        if (reason := self.of.why(view, row, pair)) is not None:
+            return reason
+        if (have := int(self._seen(view)[row, pair])) < LEAST:
+            return f"warm-up: {have} of the previous {WEEKS} weeks have values at this minute, {LEAST} are needed"
+        return None
+
+
+def counts_around(present: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums of 2 `AROUND` + 1 neighbouring rows, `AROUND` rows fewer at either end."""
+    rows = len(present) - 2 * AROUND
+    total = present[:rows].copy()
+    for k in range(1, 2 * AROUND + 1):
+        total += present[k : k + rows]
+    return total
 
 
 @dataclass(frozen=True, slots=True)

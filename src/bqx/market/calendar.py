@@ -25,6 +25,7 @@ from bqx.base.errors import CalendarError
 DAY = 1440
 WEEK = 5 * DAY  # the longest possible segment
 EPOCH = date(1970, 1, 1)
+MONDAY = EPOCH.weekday()  # days since a Monday
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_YEAR, LAST_YEAR = 1990, 2079
 
@@ -96,6 +97,16 @@ class Grid:
 
     def __len__(self) -> int:
         return len(self.minute)
+
+    @property
+    def week(self) -> I4:
+        """Number of the trading week, Sunday 17:00 to Friday 17:00 New York, holidays or not. Shape (n,)."""
+        return (self.day + MONDAY) // 7
+
+    @property
+    def minute_of_week(self) -> I4:
+        """0 at Sunday 17:00 New York in winter and summer, 7,199 before Friday 17:00. Shape (n,)."""
+        return (self.day + MONDAY) % 7 * DAY + self.minute_of_day
 
     def index(self, minute: int) -> int:
         """Position of the first grid minute at or after `minute`."""
@@ -180,6 +191,15 @@ class Calendar:
         row = int(np.searchsorted(start, minute, side="right")) - 1
         self._guard(row)
         return int(start[np.searchsorted(number, segment[row])])
+
+    def week_start(self, minute: int, back: int = 0) -> int:
+        """First open minute of the trading week `back` weeks before that of `minute`; of the next one with any when
+        that week was closed. A closed minute counts to the week of the latest open one."""
+        number, start, _ = self._days
+        row = int(np.searchsorted(start, minute, side="right")) - 1
+        self._guard(row)
+        day = int(number[row])
+        return int(start[np.searchsorted(number, day - (day + MONDAY) % 7 - 7 * back)])
 
     def trade_day(self, minute: int) -> int:
         """Trade day number of an open minute."""
