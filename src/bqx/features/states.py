@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from bqx.features.kernels.hysteresis import BURN, CAP, HORIZON, Levels
 from bqx.features.kernels.mathfun import log_ratio
 from bqx.features.support import All, Support, Trajectory
+
+F8 = NDArray[np.float64]
 
 DURATION_BOUNDS = (log_ratio(2.0, 1.0), log_ratio(1.0 + CAP, 1.0))
 CHANGES_BOUNDS = (0.0, float(HORIZON))
@@ -34,15 +37,15 @@ def changes_support(x: Support) -> Support:
     return _taken(x, HORIZON + 1)
 
 
-def states_reference(
-    x: NDArray[np.float64], start: int, row: int, levels: Levels, middle: int
-) -> tuple[float, float, float]:
-    """State, ln(1 + duration) and changes at `row` of one pair's series, by walking the trajectory of the segment that
-    begins at row `start`."""
+def trajectory_reference(x: F8, start: int, stop: int, levels: Levels, middle: int) -> F8:
+    """State, ln(1 + duration) and changes at rows start .. stop - 1 of one pair's series, by walking the trajectory of
+    the segment that begins at row `start`; NaN where x is. Shape (3, stop - start)."""
     into_low, from_low, from_high, into_high = levels
-    state, length, changed = 0, 0, []
-    for k in range(max(0, start - BURN), row + 1):
-        v = float(x[k])
+    first = max(0, start - BURN)
+    out = np.full((3, stop - start), np.nan)
+    state, length = 0, 0
+    changed: list[int] = []
+    for k, v in enumerate(x[first:stop].tolist(), first):
         if math.isnan(v):
             continue
         before = state
@@ -55,4 +58,13 @@ def states_reference(
         length = length + 1 if state == before else 1
         if state != before:
             changed.append(k)
-    return middle + state, math.log(1 + min(length, CAP)), sum(k > row - HORIZON for k in changed)
+        if k >= start:
+            recent = len(changed) - bisect_right(changed, k - HORIZON)
+            out[:, k - start] = middle + state, math.log(1 + min(length, CAP)), recent
+    return out
+
+
+def states_reference(x: F8, start: int, row: int, levels: Levels, middle: int) -> tuple[float, float, float]:
+    """The last of :func:`trajectory_reference` at `row`. For many rows of a segment, keep the whole."""
+    state, duration, changes = trajectory_reference(x, start, row + 1, levels, middle)[:, -1].tolist()
+    return state, duration, changes

@@ -22,7 +22,8 @@ PRODUCT_ROWS = 13
 
 
 @kernel
-def _add(state: F8, at: int, j: int, v: float) -> None:
+def add(state: F8, at: int, j: int, v: float) -> None:
+    """Add to the sum in row `at`, its rounding error to the row after."""
     s = state[at, j]
     t = s + v
     b = t - s
@@ -48,15 +49,15 @@ def _start_lane(a: F8, b: F8, first: int, r: int, j: int, state: F8) -> None:
         u, v = a[k % cap, j], b[k % cap, j]
         if u == u:
             u, v = u - shift, v - shift_b
-            _add(state, A, j, u)
-            _add(state, AA, j, u * u)
-            _add(state, B, j, v)
-            _add(state, BB, j, v * v)
-            _add(state, AB, j, u * v)
+            add(state, A, j, u)
+            add(state, AA, j, u * u)
+            add(state, B, j, v)
+            add(state, BB, j, v * v)
+            add(state, AB, j, u * v)
 
 
 @kernel
-def _swap(state: F8, at: int, j: int, old: float, new: float) -> None:
+def swap(state: F8, at: int, j: int, old: float, new: float) -> None:
     """`old` out of the sum in row `at` and `new` in, the state touched once."""
     s, e = state[at, j], state[at + 1, j]
     t = s - old
@@ -76,20 +77,20 @@ def _slide(a: F8, b: F8, old: int, new: int, leaves: bool, state: F8) -> None:
         shift, x, y = state[SHIFT, j], a[old, j], a[new, j]
         u = x - shift if (x == x) & leaves else 0.0
         w = y - shift if y == y else 0.0
-        _swap(state, A, j, u, w)
-        _swap(state, AA, j, u * u, w * w)
+        swap(state, A, j, u, w)
+        swap(state, AA, j, u * u, w * w)
     for j in range(p):
         shift, x, y = state[SHIFT_B, j], b[old, j], b[new, j]
         u = x - shift if (x == x) & leaves else 0.0
         w = y - shift if y == y else 0.0
-        _swap(state, B, j, u, w)
-        _swap(state, BB, j, u * u, w * w)
+        swap(state, B, j, u, w)
+        swap(state, BB, j, u * u, w * w)
     for j in range(p):
         shift, shift_b = state[SHIFT, j], state[SHIFT_B, j]
         x, y, u, v = a[old, j], b[old, j], a[new, j], b[new, j]
         out = (x - shift) * (y - shift_b) if (x == x) & leaves else 0.0
         into = (u - shift) * (v - shift_b) if u == u else 0.0
-        _swap(state, AB, j, out, into)
+        swap(state, AB, j, out, into)
         state[COUNT, j] += (1.0 if u == u else 0.0) - (1.0 if (x == x) & leaves else 0.0)
 
 
@@ -120,6 +121,23 @@ def products_step(a: F8, b: F8, r: int, window: int, floor: int, restart: bool, 
 
 
 @kernel
+def correlation_row(state: F8, runs: tuple[F8, F8], enough: float, out: F8, row: int) -> None:
+    """The correlation of what `state` covers into out[row]; NaN below `enough` rows and where either side is flat."""
+    for j in range(state.shape[1]):
+        n = state[COUNT, j]
+        u, v = state[A, j] + state[A + 1, j], state[B, j] + state[B + 1, j]
+        uu = n * (state[AA, j] + state[AA + 1, j]) - u * u
+        vv = n * (state[BB, j] + state[BB + 1, j]) - v * v
+        uv = n * (state[AB, j] + state[AB + 1, j]) - u * v
+        least = (TINY * n) * (TINY * n)
+        c = uv / np.sqrt(uu * vv)
+        c = c if c < 1.0 else 1.0
+        c = c if c > -1.0 else -1.0
+        ok = (n >= enough) & (runs[0][j] < n) & (runs[1][j] < n) & (uu > least) & (vv > least)
+        out[row, j] = c if ok else np.nan
+
+
+@kernel
 def correlation_step(
     a: F8, b: F8, r: int, seg_age: int, window: int, need: int, state: F8, runs: tuple[F8, F8], lasts: tuple[F8, F8],
     out: F8, row: int,
@@ -133,19 +151,7 @@ def correlation_step(
     equal_run_step(a, r % cap, runs[0], lasts[0])
     equal_run_step(b, r % cap, runs[1], lasts[1])
     products_step(a, b, r, window, r - seg_age, seg_age % RESTART == 0, state)
-    enough = float(need) if seg_age >= window - 1 else np.inf
-    for j in range(p):
-        n = state[COUNT, j]
-        u, v = state[A, j] + state[A + 1, j], state[B, j] + state[B + 1, j]
-        uu = n * (state[AA, j] + state[AA + 1, j]) - u * u
-        vv = n * (state[BB, j] + state[BB + 1, j]) - v * v
-        uv = n * (state[AB, j] + state[AB + 1, j]) - u * v
-        least = (TINY * n) * (TINY * n)
-        c = uv / np.sqrt(uu * vv)
-        c = c if c < 1.0 else 1.0
-        c = c if c > -1.0 else -1.0
-        ok = (n >= enough) & (runs[0][j] < n) & (runs[1][j] < n) & (uu > least) & (vv > least)
-        out[row, j] = c if ok else np.nan
+    correlation_row(state, runs, float(need) if seg_age >= window - 1 else np.inf, out, row)
 
 
 @kernel
