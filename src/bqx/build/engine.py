@@ -6,19 +6,21 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bqx.base.process import peak_bytes, resident_bytes
 from bqx.base.runlog import current_run, event
+from bqx.build.costs import Cost, Costs
 from bqx.build.disk import check_disk
 from bqx.build.inputs import Inputs
 from bqx.build.lease import Lease
-from bqx.build.ledger import Ledger, Rate, now_text
+from bqx.build.ledger import Ledger, now_text
 from bqx.build.planner import Plan
 from bqx.build.progress import Progress, Silent
-from bqx.build.tasks import Task, make_tasks
+from bqx.build.tasks import Task
 from bqx.build.worker import Outcome, run_task
 
 if TYPE_CHECKING:
@@ -77,7 +79,6 @@ def run_plan(
     run_id = current_run().run_id
     report = BuildReport(run_id, fresh=plan.fresh, threads=workers)
     memory = int(project.config.build.memory_gb * 1e9)
-    tasks = make_tasks(plan.units, inputs, memory // workers, workers)
     tries = project.config.build.retries if retries is None else retries
     book = _Book(project, Ledger(project.manifest), lease, report, now_text())
     began = time.perf_counter()
@@ -85,7 +86,7 @@ def run_plan(
     book.note("running", plan)
     try:
         with progress or Silent() as shown:
-            for outcome in _outcomes(project, inputs, tasks, workers, memory, tries):
+            for outcome in _outcomes(project, inputs, plan.tasks, workers, memory, tries):
                 book.take(outcome)
                 shown.advance(outcome)
         status = "failed" if report.failures else "done"
@@ -96,7 +97,7 @@ def run_plan(
 
 
 def _outcomes(
-    project: Project, inputs: Inputs, tasks: list[Task], workers: int, memory: int, retries: int
+    project: Project, inputs: Inputs, tasks: Sequence[Task], workers: int, memory: int, retries: int
 ) -> Iterator[Outcome]:
     """Outcomes as they come; tasks wait while those that run would exceed `memory` with them."""
     done: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
@@ -140,6 +141,17 @@ class _State:
     reason: str | None = None
 
 
+@dataclass(slots=True)
+class _Spent:
+    """Core-seconds, values and bytes of a dataset in this run."""
+
+    compute: float = 0.0
+    write: float = 0.0
+    computed: int = 0
+    written: int = 0
+    bytes: int = 0
+
+
 @dataclass
 class _Book:
     """Commits outcomes and keeps the accounts; used by the coordinating thread only."""
@@ -149,7 +161,11 @@ class _Book:
     lease: Lease
     report: BuildReport
     started: str
-    spent: dict[str, list[float]] = field(default_factory=dict)
+    spent: dict[str, _Spent] = field(default_factory=dict)
+    load: float = 0.0
+    cells: float = 0.0
+    resident: int = field(default_factory=resident_bytes)
+    peak: int = field(default_factory=peak_bytes)
     units: dict[tuple[str, str], _State] = field(default_factory=dict)
 
     def take(self, outcome: Outcome) -> None:
@@ -189,21 +205,43 @@ class _Book:
         report.partitions += len(outcome.receipts)
         report.values += unit.values
         report.bytes += size
-        total = self.spent.setdefault(unit.dataset, [0.0, 0.0, 0.0])
-        for k, x in enumerate((outcome.seconds, size, unit.values)):
-            total[k] += x
+        self.load += outcome.spent.load
+        self.cells += outcome.spent.cells
+        total = self.spent.setdefault(unit.dataset, _Spent())
+        total.compute += outcome.spent.compute
+        total.write += outcome.spent.write
+        total.computed += unit.computed
+        total.written += unit.values
+        total.bytes += size
 
     def note(self, status: str, plan: Plan) -> None:
         planned = {"planned_units": len(plan.units), "planned_values": plan.values}
         self.ledger.put_run({**self.report.as_dict(), "status": status, "started": self.started, **planned})
 
     def close(self, status: str, plan: Plan) -> None:
-        rates = {
-            name: Rate(seconds * 1e9 / values, size / values)
-            for name, (seconds, size, values) in self.spent.items()
-            if values >= FLOOR_VALUES
-        }
-        if rates:
-            self.ledger.put_rates(rates)
+        if costs := self._costs(plan):
+            self.ledger.put_costs(costs)
         self.note(status, plan)
         event("build.end", status=status, **self.report.as_dict())
+
+    def _costs(self, plan: Plan) -> Costs | None:
+        """What this run has measured; None when it was too small to say anything."""
+        datasets = {
+            name: Cost(s.compute * 1e9 / s.computed, s.write * 1e9 / s.written, s.bytes / s.written)
+            for name, s in self.spent.items()
+            if s.written >= FLOOR_VALUES
+        }
+        if not datasets or not self.cells:
+            return None
+        peak = peak_bytes()
+        known = plan.costs
+        held = (plan.memory - known.resident_bytes) / known.memory_factor
+        rose = peak > self.peak and held > 0
+        return Costs(
+            datasets,
+            self.load * 1e9 / self.cells,
+            self.resident if rose else known.resident_bytes,
+            max(peak - self.resident, 0) / held if rose else known.memory_factor,
+            self.report.threads,
+            "measured on this machine",
+        )

@@ -14,6 +14,7 @@ from bqx.build.edge_cache import Known, fingerprint, recall, remember
 from bqx.build.inputs import Inputs, Recipe
 from bqx.features.anchors import BASELINE_WINDOW, Anchors, Edge, find_baseline, segment_edges
 from bqx.features.catalogue import earliest
+from bqx.features.compute import reach_groups
 from bqx.features.declare import Dataset
 from bqx.market.calendar import Calendar
 from bqx.store.registry import Baseline
@@ -96,6 +97,7 @@ def recipe(home: Dataset, columns: Sequence[str] | None = None) -> Recipe:
         order=tuple(c.name for c in home.columns),
         columns={c.name: ITEMSIZE[c.dtype] for c in home.columns if c.name in set(wanted)},
         earliest=partial(earliest, home),
+        groups=partial(reach_groups, home),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bqx.features.anchors import Edge
@@ -30,7 +30,8 @@ class Recipe:
     reads_bars : False for pure calendar datasets. everyone : the value of a pair uses the bars of all pairs.
     warmup : bars the most demanding column needs. order : all columns.
     columns : those wanted, with their item sizes in bytes.
-    earliest : first minute that a value at a minute can see.
+    earliest : first minute that a value at a minute can see. groups : (first minute, columns) for values of a span, as
+    :func:`bqx.features.compute.reach_groups`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Recipe:
     order: tuple[str, ...]
     columns: Mapping[str, int]
     earliest: Callable[[int, Calendar], int]
+    groups: Callable[[Sequence[str], int, int, Calendar], list[tuple[int, list[str]]]]
 
     @property
     def everyone(self) -> bool:
@@ -66,6 +68,9 @@ class Inputs:
     as_of: int | None = None
     _cache: dict[object, str] = field(default_factory=dict, repr=False, compare=False, init=False)
     _seen: dict[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False, init=False)
+    _looks: dict[tuple[str, str, tuple[str, ...]], int] = field(
+        default_factory=dict, repr=False, compare=False, init=False
+    )
 
     def row_span(self, pair: str, ym: str) -> tuple[int, int] | None:
         """First minute and `complete_through` of a partition; None when the pair has no open minute in the month."""
@@ -88,6 +93,25 @@ class Inputs:
         if key not in self._seen:
             self._seen[key] = self.recipes[dataset].earliest(month_span(ym)[0], self.calendar)
         return self._seen[key]
+
+    def begin(self, minute: int) -> int:
+        """Segment start to load from for what can see back to `minute`: nothing lies before the first bar."""
+        first = min((s[0] for s in self.spans.values()), default=minute)
+        return self.calendar.segment_start(max(minute, first))
+
+    def end(self, ym: str) -> int:
+        """Minute after the last that has to be computed in a month: nothing lies after the last bar."""
+        last = max((s[1] for s in self.spans.values()), default=-1)
+        return min(month_span(ym)[1], last + 1)
+
+    def look(self, dataset: str, columns: Sequence[str], ym: str) -> int:
+        """Values a pair that are computed for a month of some columns, look-back included."""
+        end = self.end(ym)
+        key = (dataset, ym, tuple(columns))
+        if key not in self._looks:
+            groups = self.recipes[dataset].groups(columns, month_span(ym)[0], end, self.calendar)
+            self._looks[key] = sum(self.rows(self.begin(at), end - 1) * len(names) for at, names in groups)
+        return self._looks[key]
 
     def input_hash(self, dataset: str, pair: str, ym: str) -> str:
         """`name=hash` for each kind of input the dataset uses, so that a difference says what changed."""

@@ -1,30 +1,23 @@
-"""What the manifest remembers of builds: the last run, each unit's last outcome, measured rates."""
+"""What the manifest remembers of builds: the last run, each unit's last outcome, measured costs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bqx.build.costs import Costs
 from bqx.store.known import now_us
 from bqx.store.manifest import Manifest
 
 _LAST_RUN = "build.last_run"
-_RATES = "build.rates"
+_COSTS = "build.costs"
+_PROFILE = "build.profile"
 
 
 def now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Core-nanoseconds and file bytes a value, as last measured on this machine."""
-
-    ns_per_value: float
-    bytes_per_value: float
 
 
 class Ledger:
@@ -33,20 +26,32 @@ class Ledger:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
 
-    def rates(self) -> dict[str, Rate]:
-        data = self._get(_RATES) or {}
-        return {name: Rate(*pair) for name, pair in data.items()}
+    def costs(self) -> Costs | None:
+        """What builds on this machine have cost; None before the first."""
+        data = self._get(_COSTS)
+        return Costs.from_dict(data) if data else None
 
-    def put_rates(self, rates: Mapping[str, Rate]) -> None:
-        merged = {**self.rates(), **rates}
-        self._put(_RATES, {name: [r.ns_per_value, r.bytes_per_value] for name, r in merged.items()})
+    def put_costs(self, found: Costs) -> None:
+        """Take in what a run has measured; datasets it did not build keep what was known."""
+        known = self.costs()
+        self._put(_COSTS, (known.updated(found) if known else found).as_dict())
+
+    def profile(self) -> list[dict[str, Any]]:
+        """Cost of columns as `bqx build run --profile` last found it."""
+        return list(self._get(_PROFILE) or [])
+
+    def put_profile(self, found: list[dict[str, Any]]) -> None:
+        """Replace the costs of the datasets in `found`."""
+        new = {row["dataset"] for row in found}
+        self._put(_PROFILE, [row for row in self.profile() if row["dataset"] not in new] + found)
 
     def put_run(self, run: Mapping[str, Any]) -> None:
         """Keep the state of the latest run; one that was killed still says `running`."""
         self._put(_LAST_RUN, dict(run))
 
     def last_run(self) -> dict[str, Any] | None:
-        return self._get(_LAST_RUN)
+        found: dict[str, Any] | None = self._get(_LAST_RUN)
+        return found
 
     def put_unit(
         self,
@@ -73,7 +78,7 @@ class Ledger:
         names = ("dataset", "month", "attempts", "reason", "run_id")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def _get(self, key: str) -> dict[str, Any] | None:
+    def _get(self, key: str) -> Any:
         with self._manifest.connection() as con:
             row = con.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
         return json.loads(row[0]) if row else None

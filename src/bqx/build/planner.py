@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import UsageError
 from bqx.build.choice import Choice
+from bqx.build.costs import Costs, shipped
 from bqx.build.inputs import Inputs, Recipe, difference
-from bqx.build.ledger import Rate
+from bqx.build.tasks import Task, make_tasks
 from bqx.build.units import Piece, State, Unit
 from bqx.market.calendar import month_of, months_between
 from bqx.store.partition import PartitionKey
@@ -17,18 +19,20 @@ from bqx.store.partition import PartitionKey
 if TYPE_CHECKING:
     from bqx.store.contract import PartitionInfo
 
-DEFAULT_NS = 40.0
-"""Core-nanoseconds a value assumed before this machine has been measured; includes reading, hashing and writing."""
-
 
 @dataclass(frozen=True)
 class Plan:
-    """Units that need work, in the order of building, and the count of fresh partitions."""
+    """Units that need work, in the order of building, as tasks, and the count of fresh partitions.
+
+    costs : what the forecast is made from. guessed : datasets of which nothing was measured.
+    """
 
     units: tuple[Unit, ...]
+    tasks: tuple[Task, ...]
     fresh: int
     threads: int
-    measured: bool
+    costs: Costs
+    guessed: tuple[str, ...]
 
     @property
     def partitions(self) -> int:
@@ -44,7 +48,23 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        return sum(unit.core_seconds for unit in self.units) / max(self.threads, 1)
+        """Wall clock: tasks in their order, each to the thread that is free first."""
+        free = [0.0] * max(self.threads, 1)
+        for task in self.tasks:
+            heapq.heapreplace(free, free[0] + task.seconds(self.costs.load_ns))
+        return max(free)
+
+    @property
+    def memory(self) -> int:
+        """Most bytes this process will hold: the largest tasks side by side."""
+        largest = sorted((task.bytes for task in self.tasks), reverse=True)[: max(self.threads, 1)]
+        return int(self.costs.resident_bytes + self.costs.memory_factor * sum(largest))
+
+    @property
+    def basis(self) -> str:
+        """Where the forecast's figures come from, in words."""
+        few = f"; {len(self.guessed)} datasets never measured" if self.guessed else ""
+        return self.costs.origin + few
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -53,8 +73,9 @@ class Plan:
             "fresh": self.fresh,
             "values": self.values,
             "bytes": self.bytes,
-            "seconds": round(self.seconds, 1),
-            "rates": "measured on this machine" if self.measured else f"assumed {DEFAULT_NS:.0f} ns a value",
+            "seconds": round(self.seconds, 2),
+            "memory": self.memory,
+            "rates": self.basis,
             "threads": self.threads,
         }
 
@@ -86,12 +107,17 @@ def make_plan(
     held: Sequence[PartitionInfo],
     choice: Choice,
     *,
-    rates: Mapping[str, Rate] | None = None,
+    costs: Costs | None = None,
+    memory: int = 1 << 62,
     threads: int = 1,
     force: bool = False,
 ) -> Plan:
-    """Compare the hash of each wanted partition's inputs with the one it was built from. `force` builds all."""
-    rates = rates or {}
+    """Compare the hash of each wanted partition's inputs with the one it was built from. `force` builds all.
+
+    memory : bytes that the tasks of all threads may hold.
+    """
+    costs = costs or shipped()
+    guessed: set[str] = set()
     by_key = {info.key: info for info in held}
     units, fresh = [], 0
     for dataset, ym, pieces in survey(inputs, held, choice, force=force):
@@ -100,9 +126,12 @@ def make_plan(
         fresh += done
         if todo:
             columns = _with_held(inputs.recipes[dataset], [by_key.get(PartitionKey(dataset, p.pair, ym)) for p in todo])
-            rate = rates.get(dataset) or Rate(DEFAULT_NS, _default_bytes(inputs.recipes[dataset].columns))
-            units.append(Unit(dataset, ym, columns, todo, done, rate.ns_per_value, rate.bytes_per_value))
-    return Plan(tuple(units), fresh, threads, all(unit.dataset in rates for unit in units))
+            cost, measured = costs.of(dataset, _default_bytes(inputs.recipes[dataset].columns))
+            if not measured:
+                guessed.add(dataset)
+            units.append(Unit(dataset, ym, columns, todo, done, inputs.look(dataset, columns, ym), cost))
+    tasks = make_tasks(units, inputs, memory // max(threads, 1), threads)
+    return Plan(tuple(units), tuple(tasks), fresh, threads, costs, tuple(sorted(guessed)))
 
 
 def wanted_months(inputs: Inputs, choice: Choice) -> list[str]:

@@ -81,7 +81,9 @@ def failed(report: BuildReport) -> BuildError:
 def _plan(project: Project, inputs: Inputs, choice: Choice, threads: int, force: bool) -> Plan:
     workers = cores(threads or project.config.build.threads)
     held = project.store.partitions(as_of=project.as_of)
-    return make_plan(inputs, held, choice, rates=Ledger(project.manifest).rates(), threads=workers, force=force)
+    memory = int(project.config.build.memory_gb * 1e9)
+    costs = Ledger(project.manifest).costs()
+    return make_plan(inputs, held, choice, costs=costs, memory=memory, threads=workers, force=force)
 
 
 def _keep_calendar(project: Project) -> None:

@@ -16,17 +16,26 @@ STREAM_ARRAYS = 40
 
 @dataclass(frozen=True)
 class Task:
-    """Units of one month over the same lanes; `pairs` are loaded, the pieces of the units are written."""
+    """Units of one month over the same lanes; `pairs` are loaded, the pieces of the units are written.
+
+    start, end : minutes that are loaded. cells : bars of pairs in them. bytes : held at most, by count of arrays.
+    """
 
     ym: str
     units: tuple[Unit, ...]
     pairs: tuple[str, ...]
     start: int
+    end: int
+    cells: int
     bytes: int
 
     @property
     def values(self) -> int:
         return sum(unit.values for unit in self.units)
+
+    def seconds(self, load_ns: float) -> float:
+        """Forecast of one core's time."""
+        return self.cells * load_ns * 1e-9 + sum(unit.core_seconds for unit in self.units)
 
 
 def make_tasks(units: Sequence[Unit], inputs: Inputs, memory: int, workers: int = 1) -> list[Task]:
@@ -66,9 +75,9 @@ def _cut(ym: str, units: list[Unit], inputs: Inputs, memory: int, parts: int) ->
 
 
 def _task(ym: str, units: Sequence[Unit], pairs: tuple[str, ...], inputs: Inputs) -> Task:
-    start = inputs.calendar.segment_start(min(inputs.earliest(u.dataset, ym) for u in units))
-    rows = inputs.rows(start, month_span(ym)[1] - 1)
-    widest = max(len(u.columns) for u in units)
-    cells = rows * len(pairs) * 8
-    # the widest dataset once as float64 over all rows and once more as typed lanes
-    return Task(ym, tuple(units), pairs, start, cells * (PANEL_ARRAYS + STREAM_ARRAYS + 2 * widest))
+    start = inputs.begin(min(inputs.earliest(u.dataset, ym) for u in units))
+    end = inputs.end(ym)
+    cells = inputs.rows(start, end - 1) * len(pairs)
+    # the widest dataset once as float64 over all it looks at and once more as typed lanes
+    widest = max(u.look + len(u.columns) * inputs.rows(month_span(ym)[0], end - 1) for u in units) * len(pairs)
+    return Task(ym, tuple(units), pairs, start, end, cells, 8 * (cells * (PANEL_ARRAYS + STREAM_ARRAYS) + widest))

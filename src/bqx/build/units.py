@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bqx.build.costs import Cost
+
 State = Literal["fresh", "missing", "stale"]
 
 
@@ -24,15 +26,18 @@ class Piece:
 
 @dataclass(frozen=True)
 class Unit:
-    """Pieces that have to be built, and the number of those that are fresh."""
+    """Pieces that have to be built, and the number of those that are fresh.
+
+    look : values computed a pair, those before the month that its first values see included. cost : forecast's basis.
+    """
 
     dataset: str
     ym: str
     columns: tuple[str, ...]
     pieces: tuple[Piece, ...]
     fresh: int = 0
-    ns_per_value: float = 0.0
-    bytes_per_value: float = 0.0
+    look: int = 0
+    cost: Cost | None = None
     reasons: Counter[str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -55,12 +60,17 @@ class Unit:
         return self.rows * len(self.columns)
 
     @property
+    def computed(self) -> int:
+        return self.look * len(self.pieces)
+
+    @property
     def core_seconds(self) -> float:
-        return self.values * self.ns_per_value * 1e-9
+        """Forecast, without loading bars."""
+        return self.cost.seconds(self.computed, self.values) if self.cost else 0.0
 
     @property
     def bytes(self) -> int:
-        return int(self.values * self.bytes_per_value)
+        return int(self.values * self.cost.bytes) if self.cost else 0
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -38,13 +38,27 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a unit ended: receipts to commit, or the reason it failed."""
+    """How a unit ended: receipts to commit, or the reason it failed. seconds : of one core."""
 
     unit: Unit
     receipts: tuple[Receipt, ...]
-    seconds: float
+    spent: Spent
     attempts: int
     reason: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.spent.load + self.spent.compute + self.spent.write
+
+
+@dataclass(slots=True)
+class Spent:
+    """Seconds of one core: the unit's share of loading bars, computing, writing files. cells : its share of bars."""
+
+    load: float = 0.0
+    cells: float = 0.0
+    compute: float = 0.0
+    write: float = 0.0
 
 
 class Stopped(Exception):  # noqa: N818 - a signal, not an error
@@ -67,14 +81,15 @@ def run_task(
     halt = stop or threading.Event()
     began = time.perf_counter()
     streams, attempts, reason = _attempt(partial(task_streams, project, inputs, task), retries, halt)
-    load = (time.perf_counter() - began) / max(task.values, 1)
+    load = time.perf_counter() - began
     for unit in task.units:
         if streams is None:
-            emit(Outcome(unit, (), 0.0, attempts, reason))
+            emit(Outcome(unit, (), Spent(), attempts, reason))
             continue
-        began = time.perf_counter()
-        receipts, tried, why = _attempt(partial(_build, project, streams, task, unit, halt), retries, halt)
-        emit(Outcome(unit, receipts or (), time.perf_counter() - began + load * unit.values, tried, why))
+        share = unit.values / max(task.values, 1)
+        spent = Spent(load * share, task.cells * share)
+        receipts, tried, why = _attempt(partial(_build, project, streams, task, unit, halt, spent), retries, halt)
+        emit(Outcome(unit, receipts or (), spent, tried, why))
 
 
 def _attempt(work: Callable[[], T], retries: int, halt: threading.Event) -> tuple[T | None, int, str | None]:
@@ -100,7 +115,7 @@ def _attempt(work: Callable[[], T], retries: int, halt: threading.Event) -> tupl
 def task_streams(project: Project, inputs: Inputs, task: Task) -> Streams:
     """Load the task's bars; streams are computed when a dataset first asks for them."""
     quotes = any("quotes" in inputs.recipes[u.dataset].uses for u in task.units)
-    panel = load_panel(project.bars, inputs, task.pairs, task.start, month_span(task.ym)[1], quotes=quotes)
+    panel = load_panel(project.bars, inputs, task.pairs, task.start, task.end, quotes=quotes)
     return Streams(panel, inputs.calendar, anchors(inputs))
 
 
@@ -126,13 +141,19 @@ def _parts(home: Dataset, columns: Sequence[str]) -> list[list[str]]:
     return list(parts.values())
 
 
-def _build(project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event) -> tuple[Receipt, ...]:
+def _build(
+    project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event, spent: Spent
+) -> tuple[Receipt, ...]:
     home = project.catalogue[unit.dataset]
     simulated = project.simulated
     receipts = []
+    spent.compute, spent.write = 0.0, 0.0
+    clock = time.perf_counter()
     for piece, rows in unit_tables(project, streams, task, unit):
         if halt.is_set():
             raise Stopped
+        spent.compute += time.perf_counter() - clock
+        clock = time.perf_counter()
         receipts.append(
             project.store.stage(
                 PartitionKey(unit.dataset, piece.pair, unit.ym),
@@ -143,4 +164,6 @@ def _build(project: Project, streams: Streams, task: Task, unit: Unit, halt: thr
                 simulated=simulated,
             )
         )
+        spent.write += time.perf_counter() - clock
+        clock = time.perf_counter()
     return tuple(receipts)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bqx.build.choice import Choice
     from bqx.build.project import Project
 
+PROFILE_LINES = 20
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -73,7 +75,10 @@ def plan(app: App, /, force: bool, threads: int, as_json: bool, **options: str |
             click.echo("there are no bars to build from: `bqx bars import FILES` or `bqx bars simulate`")
         if found.units:
             size = human_bytes(found.bytes)
-            click.echo(f"about {human_time(found.seconds)} on {found.threads} threads ({rates}), {size} on disk")
+            click.echo(
+                f"about {human_time(found.seconds)} on {found.threads} threads, {size} on disk, "
+                f"{human_bytes(found.memory)} of memory ({rates})"
+            )
 
     emit(found.as_dict(), as_json, show)
 
@@ -84,6 +89,7 @@ def plan(app: App, /, force: bool, threads: int, as_json: bool, **options: str |
 @click.option("--threads", type=click.IntRange(0), default=0, help="0: as configured.")
 @click.option("--retries", type=click.IntRange(0), default=None, help="Retries of a failed unit; else as configured.")
 @click.option("--dry-run", is_flag=True, help="The same as `bqx build plan`.")
+@click.option("--profile", is_flag=True, help="Then measure each column: ns a value, bytes, share.")
 @json_option
 @click.pass_context
 def run(
@@ -93,6 +99,7 @@ def run(
     threads: int,
     retries: int | None,
     dry_run: bool,
+    profile: bool,
     as_json: bool,
     **options: str | None,
 ) -> None:
@@ -107,9 +114,10 @@ def run(
 
     app: App = ctx.obj
     project = app.open()
+    choice = _choice(project, options)
     report = build_it(
         project,
-        _choice(project, options),
+        choice,
         threads=threads,
         retries=retries,
         force=force,
@@ -127,9 +135,37 @@ def run(
         for failure in report.failures:
             click.echo(f"failed: {failure['dataset']} {failure['month']}: {failure['reason']}", err=True)
 
-    emit(report.as_dict(), as_json, show)
     if report.failures:
+        emit(report.as_dict(), as_json, show)
         raise failed(report)
+    if not profile:
+        emit(report.as_dict(), as_json, show)
+        return
+    if not as_json:
+        show()
+    _profile(project, choice, report.as_dict(), as_json)
+
+
+def _profile(project: Project, choice: Choice, report: dict[str, Any], as_json: bool) -> None:
+    """Measure columns and show the costliest."""
+    from dataclasses import asdict
+
+    from bqx.build.profile import profile, summary
+
+    found = profile(project, choice, note=lambda name: click.echo(f"profiling {name}", err=True))
+    costliest = sorted(found, key=lambda cost: -cost.share)[:PROFILE_LINES]
+
+    def show() -> None:
+        click.echo(f"{'dataset':28} columns  ns/value  bytes/value  share")
+        for name, row in summary(found).items():
+            share = f"{row['share']:7.1%}"
+            click.echo(f"{name:28} {row['columns']:7} {row['compute_ns']:9.1f} {row['bytes']:12.2f}{share}")
+        click.echo("the costliest columns (alone: without what it shares with its neighbours)")
+        for cost in costliest:
+            name = f"{cost.dataset}.{cost.column}"
+            click.echo(f"  {name:52} {cost.compute_ns:7.1f} ns/value, alone {cost.alone_ns:7.1f}  {cost.share:6.2%}")
+
+    emit({"report": report, "profile": [asdict(cost) for cost in found]}, as_json, show)
 
 
 @build.command()

@@ -52,23 +52,34 @@ def evaluate(home: Dataset, streams: Streams, names: Sequence[str] | None = None
     return {name: found[name] for name in wanted}
 
 
-def _by_reach(home: Dataset, streams: Streams, names: Sequence[str], start_row: int) -> list[tuple[int, list[str]]]:
-    """(first row to load, columns): columns in one group need panels that differ in length by at most `SPREAD`."""
-    grid, rows = streams.panel.grid, len(streams.panel.grid)
-    if start_row >= rows:
-        return [(0, list(names))]
-    minute = int(grid.minute[start_row])
-    reach: dict[Support, int] = {}
+def reach_groups(
+    home: Dataset, names: Sequence[str], minute: int, end: int, calendar: Calendar
+) -> list[tuple[int, list[str]]]:
+    """(minute of the first bar to load, columns), for values of [minute, end): columns in one group need panels whose
+    lengths differ by at most `SPREAD`. This is what :func:`evaluate` does and what the planner counts."""
+    stop = calendar.ordinal(end)
+    begins: dict[Support, int] = {}
     for support in {home.by_name[name].support for name in names}:
-        begin = streams.calendar.segment_start(support.earliest(minute, streams.calendar))
-        reach[support] = grid.index(begin) if begin > grid.minute[0] else 0
-    need = {name: reach[home.by_name[name].support] for name in names}
+        begins[support] = calendar.segment_start(support.earliest(minute, calendar))
+    need = {name: begins[home.by_name[name].support] for name in names}
     groups: list[tuple[int, list[str]]] = []
+    widest = 0
     for name in sorted(names, key=lambda n: need[n]):
-        if not groups or rows - groups[-1][0] > SPREAD * (rows - need[name]):
+        rows = stop - calendar.ordinal(need[name])
+        if not groups or widest > SPREAD * rows:
             groups.append((need[name], []))
+            widest = rows
         groups[-1][1].append(name)
     return groups
+
+
+def _by_reach(home: Dataset, streams: Streams, names: Sequence[str], start_row: int) -> list[tuple[int, list[str]]]:
+    """:func:`reach_groups` in rows of the panel, for values from `start_row` on."""
+    grid = streams.panel.grid
+    if not start_row < len(grid):
+        return [(0, list(names))]
+    groups = reach_groups(home, names, int(grid.minute[start_row]), int(grid.minute[-1]) + 1, streams.calendar)
+    return [(grid.index(begin) if begin > grid.minute[0] else 0, group) for begin, group in groups]
 
 
 def _evaluate(home: Dataset, streams: Streams, wanted: Sequence[str], start_row: int) -> dict[str, F8]:
