@@ -20,7 +20,7 @@ BLOCK = 16
 
 
 @kernel
-def _ones(word: np.uint64) -> int:
+def ones(word: np.uint64) -> int:
     """Bits set in a word (Warren 2003)."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -37,7 +37,20 @@ def _below(words: U8, in_word: I4, in_block: I4, place: int) -> int:
     for k in range(word // BLOCK * BLOCK, word):
         total += in_word[k]
     mask = (np.uint64(1) << np.uint64(place & 63)) - np.uint64(1)
-    return total + _ones(words[word] & mask)
+    return total + ones(words[word] & mask)
+
+
+@kernel
+def sorted_places(values: F4 | F8, order: I8, places: tuple[I4, I4, I4]) -> None:
+    """Fill, for each value, its place in `order` and the first place and the end of those equal to it; NaN last."""
+    place, low, high = places
+    m, start = len(values), 0
+    for k in range(1, m + 1):
+        if k == m or values[order[k]] != values[order[start]]:
+            for i in range(start, k):
+                at = order[i]
+                place[at], low[at], high[at] = i, start, k
+            start = k
 
 
 @kernel
@@ -47,16 +60,11 @@ def _rank_chunk(x: F4 | F8, order: I8, skip: int, window: int, need: int, out: F
     size = (m >> 6) + 1
     words, in_word = np.zeros(size, dtype=np.uint64), np.zeros(size, dtype=np.int32)
     in_block = np.zeros(size // BLOCK + 1, dtype=np.int32)
-    place, low, high = np.empty(m, np.int32), np.empty(m, np.int32), np.empty(m, np.int32)
+    places = (np.empty(m, np.int32), np.empty(m, np.int32), np.empty(m, np.int32))
+    place, low, high = places
     for j in range(p):
         words[:], in_word[:], in_block[:] = 0, 0, 0
-        start = 0
-        for k in range(1, m + 1):
-            if k == m or x[j, order[j, k]] != x[j, order[j, start]]:
-                for i in range(start, k):
-                    at = order[j, i]
-                    place[at], low[at], high[at] = i, start, k
-                start = k
+        sorted_places(x[j], order[j], places)
         count = 0
         for r in range(m):
             old = r - window
