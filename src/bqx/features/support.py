@@ -176,7 +176,7 @@ class Fresh(Support):
         return at
 
     def valid(self, view: View) -> Mask:
-        return view.panel.fill_run == 0
+        return np.asarray(view.panel.fill_run == 0)
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         run = int(view.panel.fill_run[row, pair])
