@@ -21,6 +21,7 @@ FAMILIES = (
     "technical",
     "statistics",
     "bollinger",
+    "fibonacci",
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 
