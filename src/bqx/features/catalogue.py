@@ -22,6 +22,7 @@ FAMILIES = (
     "statistics",
     "bollinger",
     "fibonacci",
+    "regime_vol",
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 
