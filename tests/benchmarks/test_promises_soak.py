@@ -39,7 +39,7 @@ def test_passes_and_catches_the_planted_fault(small: World, results: Path) -> No
     state = State.load("promises", 1, 3)
     found = check_all(state, homes, small)
     assert found["ok"], found["failures"]
-    assert (found["datasets"], found["columns"], found["checks"]) == (2, 3, 24)
+    assert (found["datasets"], found["columns"], found["checks"]) == (2, 3, 27)
     assert found["compared"] > 1_000_000
     assert set(found["planted_look_ahead_caught_by"]) == CAUGHT_BY
     path = state.finish(found)

@@ -7,6 +7,7 @@ from bqx.features.checks.bounds import check_bounds, check_zeros
 from bqx.features.checks.causal import check_causal
 from bqx.features.checks.nulls import check_nulls
 from bqx.features.checks.partition import check_partition
+from bqx.features.checks.redundancy import check_redundancy
 from bqx.features.checks.reference import check_reference
 from bqx.features.checks.result import MINIMUM, CheckResult
 from bqx.features.checks.scale import check_baseline, check_scale
@@ -23,6 +24,7 @@ __all__ = [
     "check_causal",
     "check_nulls",
     "check_partition",
+    "check_redundancy",
     "check_reference",
     "check_scale",
     "check_zeros",

@@ -15,7 +15,7 @@ MINIMUM = 500
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """compared : non-NULL values looked at. differing : how many broke the rule. worst : largest error, in the check's
-    own measure. where : the first offender."""
+    own measure. where : the first offender. note : what is wrong, where a check can say more than "values differ"."""
 
     check: str
     dataset: str
@@ -24,6 +24,7 @@ class CheckResult:
     differing: int
     worst: float = 0.0
     where: str = ""
+    note: str = ""
 
     @property
     def passed(self) -> bool:
@@ -31,6 +32,8 @@ class CheckResult:
 
     @property
     def reason(self) -> str:
+        if self.differing and self.note:
+            return self.note
         if self.differing:
             return f"{self.differing} of {self.compared} values differ, worst {self.worst:.3g}, first at {self.where}"
         if self.compared < MINIMUM:
@@ -63,6 +66,7 @@ def merge(parts: list[CheckResult]) -> CheckResult:
         sum(p.differing for p in parts),
         max(p.worst for p in parts),
         first.where if bad else "",
+        first.note if bad else "",
     )
 
 

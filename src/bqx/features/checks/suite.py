@@ -9,6 +9,7 @@ from bqx.features.checks.causal import check_causal
 from bqx.features.checks.nulls import check_nulls
 from bqx.features.checks.partition import check_partition
 from bqx.features.checks.reach import cut
+from bqx.features.checks.redundancy import check_redundancy
 from bqx.features.checks.reference import check_reference
 from bqx.features.checks.result import CheckResult
 from bqx.features.checks.scale import check_baseline, check_scale
@@ -23,6 +24,7 @@ CHECKS: dict[str, Callable[[Dataset, World], list[CheckResult]]] = {
     "baseline": check_baseline,
     "bounds": check_bounds,
     "zeros": check_zeros,
+    "redundancy": check_redundancy,
     "reference": check_reference,
 }
 
