@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
 from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bqx.features.catalogue import own_datasets
+from bqx.features.kernels.jit import cached
 from bqx.features.warm import warm
 from bqx.ops.demo_versions import LIBRARIES
 
@@ -47,8 +50,20 @@ def test_versions_shown_are_of_locked_libraries() -> None:
     assert {name.lower() for name in LIBRARIES} <= LOCKED
 
 
-def test_warming_evaluates_every_column() -> None:
-    assert warm() == sum(len(home.columns) for home in own_datasets().values())
+def test_warming_evaluates_every_column_once(tmp_path: Path) -> None:
+    """A second process finds the kernels in the cache; another folder is another cache."""
+    code = "from bqx.features.warm import warm; print(warm(('time_dual', 'returns_raw_rate')))"
+    environment = {**os.environ, "BQX_CACHE_DIR": str(tmp_path)}
+    columns = sum(len(own_datasets()[name].columns) for name in ("time_dual", "returns_raw_rate"))
+    for expected in (columns, 0):
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert int(done.stdout) == expected
+
+
+def test_warming_covers_the_catalogue() -> None:
+    told: list[str] = []
+    assert warm(note=told.append) == sum(len(own_datasets()[name].columns) for name in told)
+    assert warm(note=told.append) == 0 or not cached()
 
 
 def test_every_test_file_is_collected(request: pytest.FixtureRequest) -> None:

@@ -150,6 +150,7 @@ class _Spent:
     computed: int = 0
     written: int = 0
     bytes: int = 0
+    alone: bool = False
 
 
 @dataclass
@@ -207,7 +208,11 @@ class _Book:
         report.bytes += size
         self.load += outcome.spent.load
         self.cells += outcome.spent.cells
-        total = self.spent.setdefault(unit.dataset, _Spent())
+        if not self.spent.get(unit.dataset):  # the first loads compiled kernels; it counts when it stays the only one
+            self.spent[unit.dataset] = _Spent(alone=True)
+        elif self.spent[unit.dataset].alone:
+            self.spent[unit.dataset] = _Spent()
+        total = self.spent[unit.dataset]
         total.compute += outcome.spent.compute
         total.write += outcome.spent.write
         total.computed += unit.computed

@@ -17,6 +17,7 @@ from bqx.build.lease import Lease
 from bqx.build.ledger import Ledger
 from bqx.build.planner import Plan, make_plan
 from bqx.build.progress import Progress
+from bqx.features.warm import warm
 from bqx.store.registry import put_calendar
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ def build(
     force: bool = False,
     progress: Callable[[Plan], Progress] | None = None,
     check: bool = True,
+    note: Callable[[str], None] | None = None,
 ) -> BuildReport:
     """Build what is missing or stale. Raises BuildError when units failed (`check`), LeaseError, DiskError.
+
+    note : told of each dataset whose kernels have to be compiled first, which is done once a version.
 
     Running it again goes on where it stopped; when everything is fresh it writes nothing.
     """
@@ -53,6 +57,7 @@ def build(
         for row in unregistered:
             project.bars.put_baseline(row.pair, row.epoch, row.t0, row.baseline_ts, row.baseline_mid, row.source_hash)
         todo = _plan(project, inputs, choice or Choice(), threads, force)
+        warm({unit.dataset for unit in todo.units}, note)
         report = run_plan(
             project,
             inputs,

@@ -123,6 +123,7 @@ def run(
         force=force,
         progress=lambda todo: make_progress(todo.values, log_json=app.log_json),
         check=False,
+        note=lambda name: click.echo(f"compiling the kernels of {name} (once a version)", err=True),
     )
 
     def show() -> None:

@@ -50,6 +50,11 @@ def _usable_cache() -> bool:
 _CACHE = _usable_cache()
 
 
+def cached() -> bool:
+    """Whether compiled kernels outlive this process, in :func:`cache_folder`."""
+    return _CACHE and not os.environ.get("NUMBA_CACHE_DIR")
+
+
 def kernel(function: F) -> F:
     """Compile `function`: no fastmath (bits would depend on the CPU), no `parallel`, the GIL released.
 
