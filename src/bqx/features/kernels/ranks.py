@@ -14,7 +14,7 @@ I8 = NDArray[np.int64]
 U8 = NDArray[np.uint64]
 
 CHUNK = 4096
-"""Rows whose values are sorted at once, together with the window before them."""
+"""Rows whose values are sorted at once, together with the window before them; two windows where that is more."""
 BLOCK = 16
 """Words of 64 places in a block."""
 
@@ -100,8 +100,9 @@ def percentile_rank(x: F4 | F8, window: int, need: int) -> F8:
     """
     n, p = x.shape
     out = np.empty((n, p))
-    for begin in range(0, n, CHUNK):
-        first, end = max(0, begin - window + 1), min(begin + CHUNK, n)
+    chunk = max(CHUNK, 2 * window)
+    for begin in range(0, n, chunk):
+        first, end = max(0, begin - window + 1), min(begin + chunk, n)
         lanes: F8 = np.ascontiguousarray(x[first:end].T)
         # which of equal values comes first does not matter; numpy sorts infinities fast and NaN slowly
         order = np.argsort(np.where(lanes == lanes, lanes, np.inf), axis=1)
