@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,11 +127,22 @@ class Dataset:
         return "neutral"
 
 
+_IMPORT = re.compile(r"^from bqx\.features\.families\.(\w+) import", re.MULTILINE)
+
+
 def _sources(family_file: Path, origin: str) -> list[Path]:
-    """Ours: the family's file and those named after it, `{family}_*.py`. A user's: all of its package, for bqx cannot
-    know which helpers it calls."""
-    if origin == OURS or not (family_file.parent / "__init__.py").is_file():
-        return [family_file, *sorted(family_file.parent.glob(f"{family_file.stem}_*.py"))]
+    """Ours: the family's file, those named after it, `{family}_*.py` (one of which may be `family_file`), and the files
+    of other families they import. A user's: all of its package, for bqx cannot know which helpers it calls."""
+    folder = family_file.parent
+    if origin == OURS or not (folder / "__init__.py").is_file():
+        words = family_file.stem.split("_")
+        heads = (folder / f"{'_'.join(words[:k])}.py" for k in range(1, len(words) + 1))
+        family = next((head for head in heads if head.is_file()), family_file)
+        found = [family, *sorted(folder.glob(f"{family.stem}_*.py"))]
+        for path in found:  # grows on the way
+            borrowed = (folder / f"{name}.py" for name in sorted(_IMPORT.findall(path.read_text("utf-8"))))
+            found.extend(other for other in borrowed if other not in found and other.is_file())
+        return found
     top = family_file.parent
     while (top.parent / "__init__.py").is_file():
         top = top.parent

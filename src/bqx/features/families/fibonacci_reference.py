@@ -130,7 +130,7 @@ class _Lane:
     def _atr(self) -> F8:
         """Wilder's mean of 60 true ranges, begun 1,200 bars before each segment, after 600 of them."""
         out = np.full(len(self.age), NAN)
-        for start, stop in zip(self.starts, [*self.starts[1:], len(out)], strict=True):
+        for start, stop in zip(self.starts.tolist(), [*self.starts[1:].tolist(), len(out)], strict=True):
             mean, taken = 0.0, 0
             for r in range(max(0, start - 1200), stop):
                 span = self._span(r)
