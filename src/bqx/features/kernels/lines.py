@@ -7,28 +7,26 @@ from numpy.typing import NDArray
 
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.moments import TINY
-from bqx.features.kernels.positions import KZ, ZZ, State, Z, position_state, position_step
-from bqx.features.kernels.splice import stretches
+from bqx.features.kernels.positions import KZ, ZZ, Levels, State, Z, position_state, position_step, with_past
 from bqx.features.kernels.sums import equal_run_step
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 
 
-def slope(x: F8, seg_age: I4, window: int, need: int, across: bool) -> F8:
+def slope(x: F8, seg_age: I4, window: int, need: int, across: bool, levels: Levels | None = None) -> F8:
     """Slope, per bar, of the least-squares line through the valid values of the last `window` rows; NaN below `need` of
-    them. Rows of earlier segments count if `across` (the series must have no closure gaps), else the whole window must
-    lie in the segment. Exactly 0 where all values are equal. Shape (n, pairs)."""
-    return line(x, seg_age, window, need, across)[0]
+    them. The whole window must lie in the segment, or, `across`, rows of earlier segments count: a series whose zero
+    moves at closures then passes `levels`. Exactly 0 where all values are equal. Shape (n, pairs)."""
+    return line(x, seg_age, window, need, across, levels)[0]
 
 
-def line(x: F8, seg_age: I4, window: int, need: int, across: bool) -> tuple[F8, F8]:
+def line(x: F8, seg_age: I4, window: int, need: int, across: bool, levels: Levels | None = None) -> tuple[F8, F8]:
     """:func:`slope` and R^2, which is NaN where the values are equal (runs decide) or deviate by at most 1e-9 (TINY).
     Shapes (n, pairs)."""
     out = (np.empty(x.shape), np.empty(x.shape))
-    for first, start, stop in stretches(seg_age, window - 1 if across else 0):
-        found = (out[0][start:stop], out[1][start:stop])
-        _line(x[first:stop], start - first, window, need, 0 if across else window - 1, found)
+    for part, begin, rows in with_past(x, seg_age, window - 1 if across else 0, levels if across else None):
+        _line(part, begin, window, need, 0 if across else window - 1, (out[0][rows], out[1][rows]))
     return out
 
 

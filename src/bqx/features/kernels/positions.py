@@ -8,12 +8,18 @@ levels or to what has left the window. Rows without a value are counted by their
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.splice import splice, stretches
 
 F8 = NDArray[np.float64]
+I4 = NDArray[np.int32]
+Levels = tuple[I4, F8]
+"""Segment of each row and last level of each segment (`Streams.segment`, `Stream.ends`)."""
 
 Z, ZZ, KZ, KKZ = range(4)
 """Rows of the sums of z = y - shift, z^2, k z and k^2 z."""
@@ -24,6 +30,14 @@ HOLES = 5
 State = tuple[F8, F8, F8, F8, F8, F8, F8, F8]
 """back (window, SUMS, pairs), front and total (SUMS, pairs), the same three of holes, shift (pairs,), and whether there
 are holes behind the anchor and since."""
+
+
+def with_past(y: F8, seg_age: I4, back: int, levels: Levels | None) -> Iterator[tuple[F8, int, slice]]:
+    """Each segment with up to `back` rows before it, how many these are, and the segment's rows. Levels are counted
+    from the segment's own zero, closure gaps removed; without `levels` there are no gaps."""
+    for first, start, stop in stretches(seg_age, back):
+        part = y[first:stop] if levels is None else splice(y, levels[0], levels[1], first, start, stop)
+        yield part, start - first, slice(start, stop)
 
 
 @kernel
