@@ -23,6 +23,7 @@ FAMILIES = (
     "bollinger",
     "fibonacci",
     "regime_vol",
+    "realized_volatility",
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 
