@@ -22,6 +22,7 @@ FAMILIES = (
     "statistics",
     "bollinger",
     "fibonacci",
+    "volume",
     "regime_vol",
     "realized_volatility",
 )
