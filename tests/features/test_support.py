@@ -244,7 +244,8 @@ def test_a_reason_wherever_null_is_declared(name: str, world: World) -> None:
 
 WEEKS_BACK = {"base_bqx": 1, "ohlc_rate": 1, "time_dual": 1, "returns_raw_rate": 2, "returns_raw_bqx": 2,
               "returns_std_rate": 2, "returns_std_bqx": 2, "technical_rate": 3, "technical_bqx": 3,
-              "statistics_rate": 1, "statistics_bqx": 1, "bollinger_rate": 2, "bollinger_bqx": 2}  # fmt: skip
+              "statistics_rate": 1, "statistics_bqx": 1, "bollinger_rate": 2, "bollinger_bqx": 2,
+              "volume_rate": 9, "volume_bqx": 1}  # fmt: skip
 """Trading weeks that bars are loaded from at most, the current one included; 5 days each, no holiday."""
 
 

@@ -343,13 +343,17 @@ class Window(Support):
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         age = int(view.age[row, 0])
-        if self.policy == "SEG" and age < self.span:
-            return f"closure: the window of {self.bars} bars reaches before the segment start ({age} bars ago)"
         own = shifted(self.of.valid(view), int(self.before))
         have = int(counts(own, self.bars)[row, pair])
-        if have < needed(self.bars):
-            return f"gap: {have} of {self.bars} values in the window are valid, {needed(self.bars)} are needed"
-        return None
+        closed = self.policy == "SEG" and age < self.span
+        if not closed and have >= needed(self.bars):
+            return None
+        # what the source never gives is no gap
+        if have == 0 and (reason := self.of.why(view, row, pair) or "").startswith("capability"):
+            return reason
+        if closed:
+            return f"closure: the window of {self.bars} bars reaches before the segment start ({age} bars ago)"
+        return f"gap: {have} of {self.bars} values in the window are valid, {needed(self.bars)} are needed"
 
 
 @dataclass(frozen=True, slots=True)
