@@ -15,7 +15,7 @@ from bqx.features.kernels.effective_spread import bounce, neighbours, spreads_of
 from bqx.features.kernels.hysteresis import TERCILES, hysteresis
 from bqx.features.kernels.lags import lag_inside
 from bqx.features.kernels.levels import BPS
-from bqx.features.kernels.line import slopes
+from bqx.features.kernels.lines import slope
 from bqx.features.kernels.minute_of_week import weekly_scores
 from bqx.features.kernels.moments import centre, standard
 from bqx.features.kernels.oscillators import ratio
@@ -80,7 +80,7 @@ class _Series:
         return self._centre[2]
 
     def slope(self) -> F8:
-        return slopes(self.s, self.age, HOUR, needed(HOUR))
+        return slope(self.s, self.age, HOUR, needed(HOUR), False)
 
     @cached_property
     def _ends(self) -> tuple[F8, F8]:

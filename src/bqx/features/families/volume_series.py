@@ -15,7 +15,7 @@ from bqx.features.kernels.bands import balance
 from bqx.features.kernels.deviation import standardised
 from bqx.features.kernels.flow import bulk_side, log_one_plus, signed_volume
 from bqx.features.kernels.lags import lag_inside
-from bqx.features.kernels.line import slopes
+from bqx.features.kernels.lines import slope
 from bqx.features.kernels.minute_of_week import weekly_scores
 from bqx.features.kernels.moments import TINY, centre, standard
 from bqx.features.kernels.oscillators import ratio
@@ -104,7 +104,7 @@ class RateVolumes(_Volumes):
         return np.rint(w * balance(flag, self.age, w, needed(w)))
 
     def vol_slope(self, w: int) -> F8:
-        return slopes(self.u, self.age, w, needed(w))
+        return slope(self.u, self.age, w, needed(w), False)
 
     def vol_cum(self, w: int) -> F8:
         return log_one_plus(w * self.mean_v(w))
@@ -123,7 +123,7 @@ class RateVolumes(_Volumes):
 
     def obv_slope(self, w: int) -> F8:
         balance_ = signed_volume(self.streams.rate_change, self.v, self.age)
-        rise = slopes(balance_, self.age, w, needed(w))
+        rise = slope(balance_, self.age, w, needed(w), False)
         size = ratio(np.abs(rise), self.mean_v(w))
         return np.where(rise < 0.0, -size, size)
 
