@@ -101,7 +101,8 @@ def split(name: str) -> tuple[str, str]:
     return what, engine
 
 
-def _value(legs: Legs, name: str) -> F8:
+def value(legs: Legs, name: str) -> F8:
+    """A column."""
     what, engine = split(name)
     if what.startswith("prox_"):
         return legs.proximity(engine, what.removeprefix("prox_"))
@@ -120,7 +121,7 @@ def _value(legs: Legs, name: str) -> F8:
 def _make_compute(domain: Domain) -> Compute:
     def compute(streams: Streams, names: Sequence[str]) -> Mapping[str, F8]:
         legs = Legs(streams, domain)
-        return {name: _value(legs, name) for name in names}
+        return {name: value(legs, name) for name in names}
 
     return compute
 

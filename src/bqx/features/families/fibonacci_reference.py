@@ -69,7 +69,7 @@ class _Lane:
             return NAN
         if what == "nearest":
             return min((c - level for level in levels.values()), key=abs) / unit
-        return math.exp(-abs(c - levels[what.removeprefix("prox_")]) / (0.25 * unit))
+        return _near_reference(c - levels[what.removeprefix("prox_")], 0.25 * unit)
 
     def _rolling(self, r: int, n: int) -> tuple[float, int, float, int] | None:
         """Highest high and lowest low of n bars, counted from the zero of r's segment, with their rows."""
@@ -152,6 +152,10 @@ class _Lane:
 def _since(x: F8, value: float) -> int:
     """Bars since `x` was last at `value`."""
     return int(np.argmax(np.rint(x[::-1] * STEPS) == np.rint(value * STEPS)))
+
+
+def _near_reference(away: float, unit: float) -> float:
+    return math.exp(-abs(away) / unit)
 
 
 def _clipped(x: float) -> float:

@@ -9,7 +9,7 @@ from bqx.features.kernels.jit import batch, kernel
 
 F8 = NDArray[np.float64]
 
-GRID = 2.0**-16
+GRID = 1.0 / 65536.0
 _SHIFT = 1.5 * 2.0**52 * GRID
 """Adding and taking it away leaves a multiple of GRID, ties to even."""
 
