@@ -120,7 +120,8 @@ def _check_nulls(
     fresh = list(fresh)
     pairs = tuple(p for p in inputs.pairs if p in {piece.pair for _, piece in fresh})
     start = min(inputs.earliest(dataset, ym) for dataset, _ in fresh)
-    panel = load_panel(project.bars, inputs, pairs, start, month_span(ym)[1])
+    quotes = any("quotes" in project.catalogue[dataset].uses for dataset, _ in fresh)
+    panel = load_panel(project.bars, inputs, pairs, start, month_span(ym)[1], quotes=quotes)
     view = View(panel, inputs.calendar, anchors(inputs).minutes(pairs))
     masks: dict[Support, Mask] = {}
     for dataset, piece in fresh:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _READING = [
     click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
-    click.option("--format", "kind", default="auto", help="auto, or one of docs/importing.md."),
     click.option("--pair", default=None, help="The pair of all files, when their names do not say it."),
+]
+_HOW = [
+    click.option("--format", "kind", default="auto", help="auto, or one of docs/importing.md."),
     click.option("--utc-offset", default=None, help="The files' clock minus UTC, such as --utc-offset=-05:00."),
     click.option("--timezone", default=None, help="The files' time zone; brokers keep America/New_York+07:00."),
     click.option("--trust-clock", is_flag=True, help="Keep the clock you state although the weekly close disagrees."),
@@ -47,7 +49,14 @@ _READING = [
 
 def reading(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options; `plan` takes them."""
-    for decorate in reversed(_READING):
+    for decorate in reversed([*_READING, *_HOW]):
+        command = decorate(command)
+    return command
+
+
+def how_to_read(command: Callable[..., None]) -> Callable[..., None]:
+    """The same without paths and pair, for commands that have those of their own."""
+    for decorate in reversed(_HOW):
         command = decorate(command)
     return command
 

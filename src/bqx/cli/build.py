@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bqx.base.errors import UsageError
+from bqx.cli.build_coverage import coverage
 from bqx.cli.common import App, emit, json_option
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def _choice(project: Project, options: dict[str, str | None]) -> Choice:
 @click.group()
 def build() -> None:
     """Plan, run, verify and explain builds of the feature store."""
+
+
+build.add_command(coverage)
 
 
 @build.command()

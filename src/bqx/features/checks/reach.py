@@ -30,8 +30,12 @@ def bars_needed(home: Dataset, calendar: Calendar, end: int) -> int:
 
 def days_needed(home: Dataset, calendar: Calendar, end: int) -> int:
     """The same in calendar days, at least :data:`LEAST_DAYS`."""
-    start = calendar.at_ordinal(calendar.ordinal(end) - bars_needed(home, calendar, end))
-    return max(LEAST_DAYS, -(-(end - start) // DAY))
+    return max(LEAST_DAYS, days_of(bars_needed(home, calendar, end), calendar, end))
+
+
+def days_of(bars: int, calendar: Calendar, end: int) -> int:
+    """Calendar days before `end` that hold as many open minutes."""
+    return -(-(end - calendar.at_ordinal(calendar.ordinal(end) - bars)) // DAY)
 
 
 def longest(homes: Sequence[Dataset], calendar: Calendar, end: int) -> int:

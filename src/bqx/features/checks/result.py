@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 MINIMUM = 500
 """Non-NULL values a check must have compared; fewer is a failure, not a pass."""
 
+Verdict = Literal["by count", "too short", "no data"]
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """compared : non-NULL values looked at. differing : how many broke the rule. worst : largest error, in the check's
-    own measure. where : the first offender. note : what is wrong, where a check can say more than "values differ"."""
+    own measure. where : the first offender. note : what is wrong, where a check can say more than "values differ".
+    verdict : why too little was compared, where that is known (:mod:`bqx.features.checks.shortage`)."""
 
     check: str
     dataset: str
@@ -25,14 +28,22 @@ class CheckResult:
     worst: float = 0.0
     where: str = ""
     note: str = ""
+    verdict: Verdict = "by count"
 
     @property
     def passed(self) -> bool:
         return self.differing == 0 and self.compared >= MINIMUM
 
     @property
+    def outcome(self) -> str:
+        """`passed`, `failed`, and where nothing is wrong but too little was compared `too short` or `no data`."""
+        if self.verdict != "by count":
+            return self.verdict
+        return "passed" if self.passed else "failed"
+
+    @property
     def reason(self) -> str:
-        if self.differing and self.note:
+        if self.note and not self.passed:
             return self.note
         if self.differing:
             return f"{self.differing} of {self.compared} values differ, worst {self.worst:.3g}, first at {self.where}"
@@ -50,6 +61,7 @@ class CheckResult:
             "worst": self.worst if np.isfinite(self.worst) else None,
             "where": self.where,
             "passed": self.passed,
+            "outcome": self.outcome,
             "reason": self.reason,
         }
 

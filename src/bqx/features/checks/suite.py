@@ -13,6 +13,7 @@ from bqx.features.checks.redundancy import check_redundancy
 from bqx.features.checks.reference import check_reference
 from bqx.features.checks.result import CheckResult
 from bqx.features.checks.scale import check_baseline, check_scale
+from bqx.features.checks.shortage import explain_shortage
 from bqx.features.checks.world import World
 from bqx.features.declare import Dataset
 
@@ -35,4 +36,4 @@ def run(homes: Iterable[Dataset], world: World, names: Iterable[str] = tuple(CHE
     for home in homes:
         part = cut(home, world)
         for name in chosen:
-            yield from CHECKS[name](home, part)
+            yield from explain_shortage(home, CHECKS[name](home, part), part)

@@ -22,6 +22,11 @@ F8 = NDArray[np.float64]
 Kept = tuple[Dataset, dict[str, F8]]
 
 
+def trading_day_after(calendar: Calendar, minute: int) -> int:
+    """A T0 for bars that begin at a minute: 1,440 open minutes later, so that a bar follows within a day of it."""
+    return calendar.at_ordinal(calendar.ordinal(minute) + 1440)
+
+
 @dataclass(frozen=True)
 class World:
     """Bars of some pairs (BARS_SCHEMA, sorted, unique, open minutes) and T0."""
@@ -45,14 +50,14 @@ class World:
         return replace(self, frames={p: self.frames[p] for p in pairs}, pairs=tuple(pairs))
 
     def recent(self, days: int) -> World:
-        """The last `days` days of it (all when there are not as many), from a segment's start; T0 a day later."""
+        """The last `days` days of it (all when there are not as many), from a segment's start; T0 1,440 bars later."""
         first, last = self.span
         start = max(first, self.calendar.segment_start(last - days * DAY))
         if start == first:
             return self
         edge = datetime_of(start)
         frames = {p: f.filter(pl.col("ts_utc") >= edge) for p, f in self.frames.items()}
-        return replace(self, frames=frames, t0=start + DAY)
+        return replace(self, frames=frames, t0=trading_day_after(self.calendar, start))
 
     def anchors(self) -> Anchors:
         found = {p: find_baseline(f, self.t0) for p, f in self.frames.items()}

@@ -1,0 +1,103 @@
+"""Why values are NULL, counted: every NULL of a column has one reason, found from its support and not from a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.features.support import Mask, Support, View
+from bqx.market.bars import QUOTE_COLUMNS
+from bqx.market.panel import Panel
+
+REASONS: Mapping[str, str] = {
+    "warm-up": "fewer bars since the pair's first than the column needs",
+    "closure": "the window would reach across a weekend or holiday, which its policy forbids",
+    "baseline": "the pair has no baseline price yet at this minute",
+    "capability": "the source of the bars gives no volume, or no bid and ask",
+    "gap": "too many minutes without a quote in what the value sees",
+    "undefined": "the formula has no value here, such as a ratio to nothing",
+}
+"""In the order in which they are asked: a NULL has the first that holds."""
+
+
+class Reasons:
+    """Masks and counts over one panel, which must begin no later than the columns can see.
+
+    Three other markets are asked what they would give: one without a missing minute, the same with this one's
+    baselines, and this one with volume and quotes wherever it has a bar.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self._counted: dict[tuple[Support, bytes], dict[str, NDArray[np.int64]]] = {}
+
+    @cached_property
+    def _whole(self) -> View:
+        """One pair that was always there and never missed a minute; its baseline always known."""
+        return View(_filled(self.view.panel, 1), self.view.calendar, np.array([0]))
+
+    @cached_property
+    def _based(self) -> View:
+        """Such pairs with the baselines there are."""
+        panel = self.view.panel
+        return View(_filled(panel, panel.shape[1]), self.view.calendar, self.view.baseline)
+
+    @cached_property
+    def _capable(self) -> View:
+        panel = self.view.panel
+        priced, quoted = ~np.isnan(panel.close), panel.fill_run == 0
+        volume = np.where(quoted, 1.0, np.where(priced, 0.0, np.nan))
+        quotes = dict.fromkeys(QUOTE_COLUMNS, np.where(quoted & priced, 1.0, np.nan))
+        return View(replace(panel, volume=volume, quotes=quotes), self.view.calendar, self.view.baseline)
+
+    def masks(self, support: Support) -> dict[str, Mask]:
+        """Each reason but "undefined", and "expected" where a value must be: masks (n, pairs) that exclude each other
+        and cover every row."""
+        valid = support.valid(self.view)
+        late = self.view.stream >= support.warmup
+        left = late & ~valid
+        out: dict[str, Mask] = {"expected": late & valid, "warm-up": ~late}
+        hypotheses: dict[str, Callable[[], Mask]] = {
+            "closure": lambda: ~support.valid(self._whole),
+            "baseline": lambda: ~support.valid(self._based),
+            "capability": lambda: support.valid(self._capable),
+        }
+        for reason, where in hypotheses.items():
+            out[reason] = left & where() if left.any() else np.zeros_like(left)
+            left = left & ~out[reason]
+        out["gap"] = left
+        return out
+
+    def counts(self, support: Support, spans: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Rows of each mask by pair, within each pair's rows; spans : first row and the row after the last, shape
+        (pairs, 2). Kept, for many columns see the same."""
+        key = (support, spans.tobytes())
+        if key not in self._counted:
+            masks = self.masks(support)
+            self._counted[key] = {
+                reason: np.array([mask[a:b, lane].sum() for lane, (a, b) in enumerate(spans)], dtype=np.int64)
+                for reason, mask in masks.items()
+            }
+        return self._counted[key]
+
+
+def _filled(panel: Panel, lanes: int) -> Panel:
+    """The same grid with a quoted bar in every minute."""
+    ones = np.ones((len(panel.grid), lanes))
+    return replace(
+        panel,
+        pairs=tuple(f"lane{k}" for k in range(lanes)),
+        open=ones,
+        high=ones,
+        low=ones,
+        close=ones,
+        volume=ones,
+        fill_run=np.zeros(ones.shape, dtype=np.int32),
+        quotes=dict.fromkeys(QUOTE_COLUMNS, ones),
+        first=np.zeros(lanes, dtype=np.int64),
+        last=np.full(lanes, panel.last.max(initial=0)),
+    )
