@@ -24,7 +24,7 @@ from bqx.features.kernels.hysteresis import CAP, TERCILES, hysteresis
 from bqx.features.kernels.lines import slope
 from bqx.features.kernels.logs import logarithm
 from bqx.features.kernels.products import PRODUCT_ROWS
-from bqx.features.kernels.ranks import percentile_rank
+from bqx.features.kernels.ranks import percentile_rank, sort_order
 from bqx.features.kernels.squares import root_sum_of_squares
 from bqx.features.streams import Streams
 from bqx.features.support import needed
@@ -136,6 +136,17 @@ def test_rank_against_pandas() -> None:
     assert (~np.isnan(found)).sum() > 5000
     np.testing.assert_array_equal(np.isnan(found), np.isnan(theirs))
     np.testing.assert_allclose(found, theirs, atol=1e-13)
+
+
+def test_order_of_float32_is_that_of_their_values() -> None:
+    """Sorted as integers: signs, zeros of both signs, infinities, NULL last."""
+    x = np.round(3 * np.random.default_rng(0).standard_normal((3, 5000)), 1).astype(np.float32)
+    x[0, ::7], x[1, ::5], x[1, 1::5], x[2, 3], x[2, 9] = np.nan, -0.0, 0.0, -np.inf, np.inf
+    order = sort_order(x)
+    assert (np.sort(order, axis=1) == np.arange(5000)).all()
+    filled = np.where(np.isnan(x), np.inf, x)
+    np.testing.assert_array_equal(np.take_along_axis(filled, order, axis=1), np.sort(filled, axis=1))
+    np.testing.assert_array_equal(percentile_rank(x.T, 300, 270), percentile_rank(x.T.astype(np.float64), 300, 270))
 
 
 @pytest.mark.parametrize("w", [480, 1440])

@@ -22,7 +22,9 @@ FAMILIES = (
     "statistics",
     "bollinger",
     "fibonacci",
+    "volume",
     "regime_vol",
+    "realized_volatility",
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 

@@ -19,7 +19,7 @@ from bqx.features.families.realized_volatility_reference import reference
 from bqx.features.kernels import jump_volatility as jumps
 from bqx.features.kernels import range_volatility as ranges
 from bqx.features.kernels.spaced import bend, spaced_deviation
-from bqx.features.streams import PRICE, WINDOWS, Domain, Streams, momentum_support
+from bqx.features.streams import PRICE, WINDOWS, Domain, Streams, momentum_scale, momentum_support
 from bqx.features.support import All, Fresh, Lag, Support, Window, needed
 
 F8 = NDArray[np.float64]
@@ -52,6 +52,7 @@ LATER = ("vol_of_vol", "accel")
 METRICS = (*RANGES, *JUMPS, *LATER)
 _NAME = re.compile(rf"rv_({'|'.join(METRICS)})_(\d+)_(rate|bqx)")
 
+_SLOPE = WINDOWS[0] / momentum_scale(WINDOWS[0])
 ROUNDING = 1.0 + 1e-9
 ROOT = "bps/√min"
 STILL = "quotes that stand still give exactly 0"
@@ -124,7 +125,9 @@ def _column(metric: str, w: int, domain: Domain) -> Column:
 
     def column(unit: str, formula: str, source: str, bounds: tuple[float, float], tag: str, why: str) -> Column:
         tags = frozenset(tag.split())
-        return Column(name, unit, formula, seen, "SEG", bounds=bounds, tags=tags, why_tagged=why, source=source)
+        twin, summary = _twin(metric, w, domain)
+        return Column(name, unit, formula, seen, "SEG", bounds=bounds, tags=tags, why_tagged=why, source=source,
+                      alias_of=twin, summary=summary)  # fmt: skip
 
     if metric in _PLAIN:
         formula, source = _PLAIN[metric]
@@ -146,6 +149,17 @@ def _column(metric: str, w: int, domain: Domain) -> Column:
     }  # fmt: skip
     unit, formula, source, bounds, tag, why = others[metric]
     return column(unit, f"{formula}; {w} bars", source, bounds, tag, why)
+
+
+def _twin(metric: str, w: int, domain: Domain) -> tuple[str | None, str]:
+    """What says the same (T10), and why. Within a minute M is a function of the price alone, with slope W / c_W."""
+    home = "realized_volatility_dual.rv_"
+    if domain == "bqx" and metric in ("parkinson", "garman_klass", "rogers_satchell"):
+        return f"{home}{metric}_{w}_rate", f"{_SLOPE:.3f} times the rate domain's, to first order."
+    if domain == "rate" and metric == "yang_zhang" and w >= 60:
+        why = "Where opens do not jump (simulated market) 0.9999 correlated with Garman-Klass; 0.999 on real EURUSD."
+        return f"{home}garman_klass_{w}_rate", why
+    return None, ""
 
 
 def _of_ranges(streams: Streams, domain: Domain, wanted: Mapping[int, Sequence[str]]) -> Found:

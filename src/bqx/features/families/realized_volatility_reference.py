@@ -16,7 +16,7 @@ def reference(streams: Streams, column: str, row: int, pair: int) -> float:
     head, domain = column.rsplit("_", 1)
     metric, length = head.removeprefix("rv_").rsplit("_", 1)
     w = int(length)
-    bars = _bars_reference(streams, domain, row, pair)
+    bars = _bars_reference(streams, domain, row, pair, 5 * w + 1)
     if metric in ("parkinson", "garman_klass", "rogers_satchell", "yang_zhang"):
         return _range_reference(metric, [v[-w - 1 :] for v in bars], w)
     y = bars[3]
@@ -30,10 +30,10 @@ def reference(streams: Streams, column: str, row: int, pair: int) -> float:
     return _jump_reference(metric, x[-w:], w)
 
 
-def _bars_reference(streams: Streams, domain: str, row: int, pair: int) -> tuple[F8, F8, F8, F8, F8]:
-    """Open, high, low, close of the segment up to the row, and whether each bar was quoted."""
+def _bars_reference(streams: Streams, domain: str, row: int, pair: int, most: int) -> tuple[F8, F8, F8, F8, F8]:
+    """Open, high, low, close of the last bars of the segment, and whether each was quoted."""
     stream = streams.stream("rate" if domain == "rate" else "bqx")
-    rows = slice(row - int(streams.panel.grid.seg_age[row]), row + 1)
+    rows = slice(row + 1 - min(most, int(streams.panel.grid.seg_age[row]) + 1), row + 1)
     prices = (v[rows, pair] for v in (stream.open, stream.high, stream.low, stream.close))
     o, h, lo, c = prices
     return o, h, lo, c, (streams.panel.fill_run[rows, pair] == 0).astype(float)
@@ -58,32 +58,40 @@ def _range_reference(metric: str, bars: list[F8], w: int) -> float:
     return math.sqrt(max(0.0, float(v)))
 
 
+def _mean_reference(terms: F8) -> float:
+    known = terms[~np.isnan(terms)]
+    return float(np.sum(known)) / len(known)
+
+
 def _log_variance_reference(x: F8) -> float:
-    return math.log(float(np.nanmean(x**2)))
+    return math.log(_mean_reference(x * x))
 
 
 def _jump_reference(metric: str, x: F8, w: int) -> float:
     """Sums over the window rescaled to w changes: mean of the valid terms times w."""
     size = np.abs(x)
-    rv = w * float(np.nanmean(x**2))
-    bv = math.pi / 2 * w * float(np.nanmean(size[1:] * size[:-1]))
-    three = np.stack([size[2:], size[1:-1], size[:-2]])
-    three = three[:, ~np.isnan(three).any(axis=0)]
-    if metric == "medrv":
-        return math.sqrt(math.pi / (6 - 4 * math.sqrt(3) + math.pi) * float(np.mean(np.median(three, axis=0) ** 2)))
-    mu = 2 ** (2 / 3) * math.gamma(7 / 6) / math.gamma(1 / 2)
-    tq = w * w * mu**-3 * float(np.mean(np.prod(three ** (4 / 3), axis=0)))
-    values = {"realized": math.sqrt(rv / w), "bipower": math.sqrt(bv / w)}
-    if metric in values:
-        return values[metric]
-    if metric == "quarticity":
-        return math.log(tq)
+    if metric in ("medrv", "quarticity"):
+        three = size[2:], size[1:-1], size[:-2]
+        if metric == "quarticity":
+            return math.log(_fourth_reference(size, w))
+        middle = np.sum(three, axis=0) - np.maximum.reduce(three) - np.minimum.reduce(three)
+        return math.sqrt(math.pi / (6 - 4 * math.sqrt(3) + math.pi) * _mean_reference(middle**2))
+    rv = w * _mean_reference(x * x)
+    if metric in ("signed_jump", "skew"):
+        v = x[~np.isnan(x)]
+        if metric == "skew":
+            return math.sqrt(w) * w / len(v) * math.fsum(v**3) / math.sqrt(rv) ** 3
+        return (math.fsum(v[v > 0] ** 2) - math.fsum(v[v < 0] ** 2)) * w / len(v) / rv
+    bv = math.pi / 2 * w * _mean_reference(size[1:] * size[:-1])
+    if metric == "jump_z":
+        spread = (math.pi**2 / 4 + math.pi - 5) / w * max(1.0, _fourth_reference(size, w) / bv**2)
+        return (rv - bv) / rv / math.sqrt(spread)
     if metric == "jump_share":
         return max(0.0, rv - bv) / rv
-    if metric == "jump_z":
-        return (rv - bv) / rv / math.sqrt((math.pi**2 / 4 + math.pi - 5) / w * max(1.0, tq / bv**2))
-    v = x[~np.isnan(x)]
-    up, down = math.fsum(v[v > 0] ** 2), math.fsum(v[v < 0] ** 2)
-    if metric == "signed_jump":
-        return (up - down) / (up + down)
-    return math.sqrt(len(v)) * math.fsum(v**3) / math.sqrt(up + down) ** 3
+    return math.sqrt((rv if metric == "realized" else bv) / w)
+
+
+def _fourth_reference(size: F8, w: int) -> float:
+    """Tripower quarticity."""
+    mu = 2 ** (2 / 3) * math.gamma(7 / 6) / math.gamma(1 / 2)
+    return w * w * mu**-3 * _mean_reference((size[2:] * size[1:-1] * size[:-2]) ** (4 / 3))

@@ -16,7 +16,7 @@ from bqx.features.declare import Column, Dataset, Domain, Dtype
 from bqx.features.families.volume_reference import reference_bqx, reference_rate
 from bqx.features.families.volume_series import LONG, BqxVolumes, RateVolumes
 from bqx.features.streams import PRICE, WINDOWS, Streams, momentum_support
-from bqx.features.support import All, Lag, Support, Volume, Window
+from bqx.features.support import All, Lag, Policy, Profile, Support, Volume, Window
 
 F8 = NDArray[np.float64]
 V = TypeVar("V")
@@ -71,12 +71,13 @@ def _feature(
     undefined: str = "",
     source: str = "",
     dtype: Dtype = "f4",
+    policy: Policy = "SEG",
 ) -> Feature[V]:
     """A column that is named after its formula and window, and these two."""
     tags = {tag for tag, why in (("zero_ok", zero), ("may_be_undefined", undefined)) if why}
     why = "; ".join(filter(None, (zero, undefined)))
     name = f"{of.__name__}_{w}" if w else of.__name__
-    column = Column(name, unit, formula, support, "SEG", dtype, bounds, frozenset(tags), why, source=source)
+    column = Column(name, unit, formula, support, policy, dtype, bounds, frozenset(tags), why, source=source)
     return column, of, w
 
 
@@ -88,6 +89,9 @@ def _of_rate() -> Iterator[Feature[RateVolumes]]:
                        All((VOLUME, _previous(VOLUME, w))), POSITIVE, QUIET, SILENT)  # fmt: skip
     yield _feature(series.vol_z, 60, "sd", "(u - mean) / sample sd of u over the 60 bars before t", ratio,
                    undefined=FLAT)  # fmt: skip
+    yield _feature(series.vol_tod_z, 0, "sd", "(u - mean) / sample sd of u at this minute of the week, +-2, in the 8 "
+                   "weeks before", Profile(VOLUME), undefined=FLAT, source="Andersen & Bollerslev 1997",
+                   policy="XGAP")  # fmt: skip
     yield _feature(series.vol_spike_count, 60, "count", "bars of the last 60 with vol_ratio_60 > 2",
                    _window(ratio, 60), (0.0, 60.0), NONE, SILENT, dtype="i2")  # fmt: skip
     yield _feature(series.vol_slope, 60, "/bar", "OLS slope of u, 60 bars", window, zero=EQUAL)

@@ -75,6 +75,8 @@ def _spikes_reference(v: F8, w: int) -> float:
 
 
 def reference_rate(streams: Streams, column: str, row: int, pair: int) -> float:
+    if column == "vol_tod_z":
+        return _minute_reference(streams, row, pair)
     kind, w = parse(column)
     rows = slice(row - int(streams.panel.grid.seg_age[row]), row + 1)
     v, r = streams.panel.volume[rows, pair], streams.rate_change[rows, pair]
@@ -96,6 +98,16 @@ def reference_rate(streams: Streams, column: str, row: int, pair: int) -> float:
         "amihud": lambda: _mean_reference(np.abs(r[-w:])[now > 0] / now[now > 0]) if total > 0 else NAN,
     }
     return make[kind]()
+
+
+def _minute_reference(streams: Streams, row: int, pair: int) -> float:
+    """Weeks begin on Sunday 17:00 New York; `grid.day` numbers trade days, a Thursday is 0."""
+    grid = streams.panel.grid
+    week, slot = (grid.day + 3) // 7, (grid.day + 3) % 7 * 1440 + grid.minute_of_day
+    u = np.log1p(streams.panel.volume[: row + 1, pair])
+    ago = week[row] - week[: row + 1]
+    near = u[(np.abs(slot[: row + 1] - slot[row]) <= 2) & (ago >= 1) & (ago <= 8)]
+    return (float(u[-1]) - _mean_reference(near)) / _deviation_reference(near)
 
 
 def _balance_reference(r: F8, v: F8) -> float:

@@ -16,6 +16,7 @@ from bqx.features.kernels.deviation import standardised
 from bqx.features.kernels.flow import bulk_side, log_one_plus, signed_volume
 from bqx.features.kernels.lags import lag_inside
 from bqx.features.kernels.line import slopes
+from bqx.features.kernels.minute_of_week import weekly_scores
 from bqx.features.kernels.moments import TINY, centre, standard
 from bqx.features.kernels.oscillators import ratio
 from bqx.features.kernels.products import correlations
@@ -23,6 +24,7 @@ from bqx.features.kernels.ranks import percentile_rank
 from bqx.features.kernels.weighted import weighted_mean
 from bqx.features.streams import Streams
 from bqx.features.support import needed
+from bqx.market.calendar import WEEK
 
 F8 = NDArray[np.float64]
 Centre = tuple[F8, F8, F8]
@@ -91,6 +93,10 @@ class RateVolumes(_Volumes):
     def vol_z(self, w: int) -> F8:
         shift, excess, deviation = (self.before(x) for x in centre(self.u, self.age, w, needed(w), 1))
         return standard(self.u, shift, excess, deviation)
+
+    def vol_tod_z(self, _: int) -> F8:
+        grid = self.streams.panel.grid
+        return weekly_scores(self.u, grid.week, grid.minute_of_week, WEEK)
 
     def vol_spike_count(self, w: int) -> F8:
         times = self.vol_ratio(w)

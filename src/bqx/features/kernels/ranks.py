@@ -91,6 +91,22 @@ def _rank_chunk(x: F4 | F8, order: I8, skip: int, window: int, need: int, out: F
                 out[begin + r - skip, j] = rank
 
 
+def sort_order(lanes: F4 | F8) -> I8:
+    """Columns of each lane in ascending order of their values, NaN last; which of equal values comes first does not
+    matter. Shape (pairs, rows)."""
+    filled = np.where(lanes == lanes, lanes, np.inf)  # numpy sorts infinities fast and NaN slowly
+    if filled.dtype != np.float32:
+        return np.argsort(filled, axis=1)
+    # a float's bits as an integer of the same order, its column below: sorting numbers is twice as fast as their places
+    bits = filled.view(np.int32)
+    keys = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
+    keys <<= 32
+    keys |= np.arange(lanes.shape[1])
+    keys.sort(axis=1)
+    keys &= 0xFFFFFFFF
+    return keys
+
+
 def percentile_rank(x: F4 | F8, window: int, need: int) -> F8:
     """(number below + half the number equal) / n among the valid values of the last `window` rows, x(t) included; NaN
     where x is or below `need` of them. Shape (n, pairs). Pass float32 where values that differ by rounding only are to
@@ -104,9 +120,7 @@ def percentile_rank(x: F4 | F8, window: int, need: int) -> F8:
     for begin in range(0, n, chunk):
         first, end = max(0, begin - window + 1), min(begin + chunk, n)
         lanes: F8 = np.ascontiguousarray(x[first:end].T)
-        # which of equal values comes first does not matter; numpy sorts infinities fast and NaN slowly
-        order = np.argsort(np.where(lanes == lanes, lanes, np.inf), axis=1)
-        _rank_chunk(lanes, order, begin - first, window, need, out, begin)
+        _rank_chunk(lanes, sort_order(lanes), begin - first, window, need, out, begin)
     return out
 
 
