@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bqx.features.checks.result import same_bits
+from bqx.features.kernels.divide import FLOOR
 from bqx.features.kernels.minute_of_week import (
     AROUND,
     LEAST,
@@ -114,6 +115,9 @@ def test_by_hand() -> None:
     assert z[5 * slots] == pytest.approx(2.0 / np.sqrt(10 / 14), rel=1e-15), "five weeks now"
     assert np.isnan(z[5 * slots + 4]), "all values there are 3: no deviation"
     assert np.isnan(z[-1]), "no value now"
+    few = weekly_scores(x, week, slot, slots, 0.85)[:, 0]
+    assert few[4 * slots] == z[4 * slots], "sqrt(8/11) is 0.8528"
+    assert np.isnan(weekly_scores(x, week, slot, slots, 0.853)[4 * slots, 0])
 
 
 def test_the_current_week_and_old_ones_do_not_count(grid: Grid) -> None:
@@ -140,7 +144,7 @@ def test_step_over_rings_and_beginnings(grid: Grid) -> None:
     week, slot = (grid.week - grid.week[0]).tolist(), grid.minute_of_week.tolist()
     for r in range(len(x)):
         ring[r % cap] = x[r]
-        weekly_step(ring, r, place, week[r], slot[r], state, out, r)
+        weekly_step(ring, r, place, week[r], slot[r], FLOOR, state, out, r)
     assert same_bits(out, whole).all()
     first = grid.index(int(grid.minute[-3000]))
     begin = grid.index(Profile(PRICED).earliest(int(grid.minute[first]), HOLIDAYS))

@@ -23,6 +23,7 @@ FAMILIES = (
     "bollinger",
     "fibonacci",
     "volume",
+    "spread",
     "regime_vol",
     "realized_volatility",
 )

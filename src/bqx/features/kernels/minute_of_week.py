@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.divide import divides
+from bqx.features.kernels.divide import FLOOR, divides
 from bqx.features.kernels.jit import batch, kernel
 
 F8 = NDArray[np.float64]
@@ -66,12 +66,12 @@ def _take_week(x: F8, five: I4, state: F8) -> None:
 
 
 @kernel
-def weekly_step(x: F8, r: int, place: I4, week: int, slot: int, state: F8, out: F8, row: int) -> None:
+def weekly_step(x: F8, r: int, place: I4, week: int, slot: int, least: float, state: F8, out: F8, row: int) -> None:
     """Standard score of bar r of the ring `x` (row k at k % len(x)) into out[row].
 
     place : see :func:`places`; bar r has minute `slot` of week `week`, counted from place's first week with rows.
-    state (STATE_ROWS, pairs) is scratch. Sums are shifted by the oldest value, one of the sample: their squares lose at
-    most a factor of its size (40), and are 0 only where all values are equal.
+    A deviation of at most `least` is none. state (STATE_ROWS, pairs) is scratch. Sums are shifted by the oldest value,
+    one of the sample: their squares lose at most a factor of its size (40), and are 0 only where all values are equal.
     """
     cap, p = x.shape
     for j in range(p):
@@ -83,25 +83,26 @@ def weekly_step(x: F8, r: int, place: I4, week: int, slot: int, state: F8, out: 
         n, s = state[COUNT, j], state[S1, j]
         a = (x[r % cap, j] - state[SHIFT, j]) - s / n
         b = np.sqrt((state[S2, j] - s * (s / n)) / (n - 1.0))
-        ok = (state[HAD, j] >= LEAST) & (state[S2, j] > 0.0) & divides(b, a)
+        ok = (state[HAD, j] >= LEAST) & (state[S2, j] > 0.0) & (b > least) & divides(b, a)
         out[row, j] = a / b if ok else np.nan
 
 
 @batch
-def _weekly_scores(out: F8, x: F8, place: I4, week: I4, slot: I4) -> None:
+def _weekly_scores(out: F8, x: F8, place: I4, week: I4, slot: I4, least: float) -> None:
     state = np.empty((STATE_ROWS, x.shape[1]))
     for r in range(len(x)):
-        weekly_step(x, r, place, week[r] - week[0], slot[r], state, out, r)
+        weekly_step(x, r, place, week[r] - week[0], slot[r], least, state, out, r)
 
 
-def weekly_scores(x: F8, week: I4, slot: I4, slots: int) -> F8:
+def weekly_scores(x: F8, week: I4, slot: I4, slots: int, least: float = FLOOR) -> F8:
     """(x - mean) / sample standard deviation of the values at the same minute of the week, +-AROUND, of the previous
     WEEKS weeks, the current one excluded (after Andersen & Bollerslev 1997). NaN where x is, where fewer than LEAST
-    weeks have SEEN values there, and where these are all equal. Shape (n, pairs).
+    weeks have SEEN values there, and where these are all equal or deviate by at most `least`. Shape (n,
+    pairs).
 
     week, slot : see :func:`places`; a value depends on those bars only, wherever `x` begins.
     """
-    return _weekly_scores(x, places(week, slot, slots), week, slot)
+    return _weekly_scores(x, places(week, slot, slots), week, slot, least)
 
 
 def weekly_score_reference(x: F8, week: I4, slot: I4, row: int) -> float:
