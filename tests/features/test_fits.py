@@ -134,9 +134,8 @@ def test_kept_and_made_again_are_the_same(world: World) -> None:
     seen = MEAN.earliest(int(panel.grid.minute[points[-1]]), world.calendar)
     tail = streams.tail(panel.grid.index(seen))
     fresh = Streams(tail.panel, world.calendar, Anchors())
-    np.testing.assert_array_equal(
-        fitted(MEAN, fresh, len(panel.grid) * 0 + int(points[-1]) - panel.grid.index(seen)), again
-    )
+    row = int(points[-1]) - panel.grid.index(seen)
+    np.testing.assert_array_equal(fitted(MEAN, fresh, row), again)
 
 
 def _never(streams: Streams, row: int, lanes: NDArray[np.int64]) -> NDArray[np.float64]:

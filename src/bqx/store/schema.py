@@ -90,17 +90,5 @@ def _create(con: sqlite3.Connection) -> None:
         con.execute(statement)
 
 
-def _add_fits(con: sqlite3.Connection) -> None:
-    con.execute(
-        """CREATE TABLE fit (
-        dataset TEXT NOT NULL, name TEXT NOT NULL, pair TEXT NOT NULL, point INTEGER NOT NULL,
-        seen_from INTEGER NOT NULL, input_hash TEXT NOT NULL, "values" BLOB NOT NULL, seconds REAL NOT NULL,
-        made_at INTEGER NOT NULL, PRIMARY KEY (name, pair, point)) STRICT, WITHOUT ROWID"""
-    )
-
-
-STEPS: Sequence[Step] = (
-    _create,
-    _add_fits,
-)
+STEPS: Sequence[Step] = (_create,)
 """STEPS[i] turns format i into format i + 1; the format this code writes is len(STEPS)."""
