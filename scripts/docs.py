@@ -1,61 +1,76 @@
-"""Write the pages that are generated from code; `--check` fails when one on disk differs."""
+"""Write the pages that are generated from code; `--check` fails when one on disk differs.
+
+Plots are compared by the values they show, in tests/ops/test_docs_pages.py.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from bqx.features.catalogue import count, own_datasets
-from bqx.features.declare import Column, Dataset
+from bqx.features.catalogue import own_datasets
+from bqx.ops.catalogue_page import catalogue_page
+from bqx.ops.family_page import families, family_page, index_page
 
 ROOT = Path(__file__).parent.parent
-TYPES = {"f4": "float32", "f8": "float64", "i2": "int16", "i4": "int32"}
+DOCS = ROOT / "docs"
+PROFILE = ROOT / "benchmarks" / "results" / "profile.json"
 
 
-def features_page() -> str:
-    """The catalogue as Markdown."""
-    homes = list(own_datasets().values())
-    sizes = count(homes)
-    lines = [
-        "# Features",
-        "",
-        "Generated from the catalogue by `make docs`; do not edit.",
-        "",
-        f"{sizes['columns']} columns in {sizes['datasets']} datasets: {sizes['counted']} counted, "
-        f"{sizes['auxiliary']} auxiliary. t is the current bar; a value stamped t is usable from t + 60 s. Warm-up is "
-        "composed from the primitives of a column, in bars. SEG windows lie in one trading week, XGAP windows reach "
-        "across closures without the gap. `level` columns move with T0; `zero_ok` columns may be exactly 0.",
+def measured() -> dict[tuple[str, str], dict[str, Any]]:
+    """Cost of each column, by `python -m benchmarks.profile`."""
+    rows = json.loads(PROFILE.read_text(encoding="utf-8"))["columns"] if PROFILE.exists() else []
+    return {(row["dataset"], row["column"]): row for row in rows}
+
+
+def pages() -> dict[str, str]:
+    """Path under docs -> text."""
+    homes, costs = list(own_datasets().values()), measured()
+    out = {"features.md": index_page(homes), "catalogue.html": catalogue_page(homes, costs)}
+    for family, members in families(homes).items():
+        out[f"features/{family}.md"] = family_page(family, members, costs)
+    return out
+
+
+def stale() -> list[str]:
+    """Pages that differ from what they would be, and files that no family has."""
+    made = pages()
+    wrong = [
+        name
+        for name, text in made.items()
+        if not (DOCS / name).is_file() or (DOCS / name).read_text(encoding="utf-8") != text
     ]
-    for home in homes:
-        lines += ["", f"## {home.name}", "", f"{home.summary} Stage {home.stage}.", ""]
-        lines += ["| Column | Formula | Unit | Type | Policy | Warm-up | Notes |", "|---|---|---|---|---|---:|---|"]
-        lines += [_row(home, item) for item in home.columns]
-    return "\n".join(lines) + "\n"
+    known = {*made, *(f"features/plots/{home}.svg" for home in own_datasets())}
+    found = {p.relative_to(DOCS).as_posix() for p in (DOCS / "features").rglob("*") if p.is_file()}
+    return sorted({*wrong, *(found - known), *(name for name in known if not (DOCS / name).is_file())})
 
 
-def _row(home: Dataset, item: Column) -> str:
-    notes = [f"`{tag}`" for tag in sorted(item.tags)]
-    if item.alias_of:
-        notes.append(f"same as {item.alias_of}")
-    cells = [f"`{item.name}`", item.formula, item.unit, TYPES[item.dtype], item.policy, str(item.warmup)]
-    return "| " + " | ".join([*(c.replace("|", "\\|") for c in cells), ", ".join(notes)]) + " |"
+def write() -> None:
+    from bqx.ops.family_plot import family_plot, plot_mark, plot_values
 
-
-PAGES = {"docs/features.md": features_page}
+    made = pages()
+    (DOCS / "features" / "plots").mkdir(parents=True, exist_ok=True)
+    for name, text in made.items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+    for name, home in own_datasets().items():
+        path, values = DOCS / "features" / "plots" / f"{name}.svg", plot_values(home)
+        if not path.exists() or plot_mark(values) not in path.read_text(encoding="utf-8"):
+            print(f"drawing {name}", file=sys.stderr)
+            path.write_text(family_plot(home, values), encoding="utf-8")
+    for name in stale():
+        (DOCS / name).unlink()
 
 
 def main(arguments: list[str]) -> int:
-    stale = []
-    for name, make in PAGES.items():
-        path, text = ROOT / name, make()
-        if "--check" in arguments:
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                stale.append(name)
-        else:
-            path.write_text(text, encoding="utf-8")
-    for name in stale:
-        print(f"{name} is stale: run `make docs`", file=sys.stderr)
-    return 1 if stale else 0
+    if "--check" not in arguments:
+        write()
+        return 0
+    wrong = stale()
+    for name in wrong:
+        print(f"docs/{name} is stale: run `make docs`", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

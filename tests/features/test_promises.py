@@ -43,7 +43,14 @@ def test_too_few_values_fail(check: str, world: World) -> None:
     home = datasets()["returns_raw_rate"]
     for result in CHECKS[check](home, short):
         assert result.differing == 0
-        if check in ("nulls", "bounds", "zeros", "baseline", "redundancy", "reference"):  # the others compare several times
+        if check in (
+            "nulls",
+            "bounds",
+            "zeros",
+            "baseline",
+            "redundancy",
+            "reference",
+        ):  # the others compare several times
             assert result.compared <= 3 * 150 < MINIMUM
             assert not result.passed
             assert f"{MINIMUM} are needed" in result.reason

@@ -15,6 +15,7 @@ from bqx.base.process import peak_bytes, resident_bytes
 from bqx.base.runlog import current_run, event
 from bqx.build.costs import Cost, Costs
 from bqx.build.disk import check_disk
+from bqx.build.fits import keep_fits
 from bqx.build.inputs import Inputs
 from bqx.build.lease import Lease
 from bqx.build.ledger import Ledger, now_text
@@ -32,7 +33,8 @@ FLOOR_VALUES = 1_000_000
 
 @dataclass
 class BuildReport:
-    """What a run did. seconds : wall clock; core_seconds : wall clock of the threads, summed over units."""
+    """What a run did. seconds : wall clock; core_seconds : wall clock of the threads, summed over units; fit_seconds :
+    its part for fits."""
 
     run_id: str
     fresh: int = 0
@@ -42,12 +44,15 @@ class BuildReport:
     bytes: int = 0
     seconds: float = 0.0
     core_seconds: float = 0.0
+    fits: int = 0
+    fit_seconds: float = 0.0
     threads: int = 1
     failures: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         rate = self.values / self.seconds if self.seconds > 0 else 0.0
         rounded = {"seconds": round(self.seconds, 3), "core_seconds": round(self.core_seconds, 3)}
+        rounded["fit_seconds"] = round(self.fit_seconds, 3)
         return {**self.__dict__, **rounded, "values_per_second": round(rate)}
 
 
@@ -173,6 +178,8 @@ class _Book:
         """A unit cut by pairs comes in parts: they add up, and one that fails makes the unit fail."""
         unit, report = outcome.unit, self.report
         report.core_seconds += outcome.seconds
+        report.fit_seconds += outcome.spent.fit
+        report.fits += len(outcome.fits)
         state = self.units.setdefault((unit.dataset, unit.ym), _State())
         state.seconds += outcome.seconds
         state.attempts = max(state.attempts, outcome.attempts)
@@ -201,6 +208,8 @@ class _Book:
     def _commit(self, outcome: Outcome) -> None:
         unit, report = outcome.unit, self.report
         self.lease.check()
+        if outcome.fits:
+            keep_fits(self.project.manifest, outcome.fits)
         self.project.store.commit(outcome.receipts)
         size = sum(r.bytes for r in outcome.receipts)
         report.partitions += len(outcome.receipts)

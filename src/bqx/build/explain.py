@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bqx.build.fits import StoredFits, held_fits
 from bqx.build.gather import anchors, gather
 from bqx.build.loader import load_panel
 from bqx.features.catalogue import column, earliest
@@ -30,6 +31,8 @@ def explain(project: Project, name: str, pair: str, minute: int) -> Explanation:
     if absent:
         return explain_absent(home, item, lane, minute, absent)
     begin = earliest(home, minute, project.calendar, [item.name])
-    panel = load_panel(project.bars, inputs, (lane,), begin, minute + 1, quotes="quotes" in home.uses)
-    streams = Streams(panel, project.calendar, anchors(inputs))
+    lanes = inputs.pairs if "panel" in home.uses else (lane,)
+    panel = load_panel(project.bars, inputs, lanes, begin, minute + 1, quotes="quotes" in home.uses)
+    fits = StoredFits(inputs, held_fits(project.manifest, [home.name])) if home.fits else None
+    streams = Streams(panel, project.calendar, anchors(inputs), fits)
     return explain_value(home, item, streams, minute, lane)

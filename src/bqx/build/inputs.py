@@ -134,6 +134,14 @@ class Inputs:
             parts["gaps"] = _hash(*(self._edge_hash(p, end) for p in pairs))
         return " ".join(f"{name}={value}" for name, value in sorted(parts.items()))
 
+    def fit_hash(self, dataset: str, pair: str, seen: int, point: int, *, everyone: bool) -> str:
+        """Of the code, calendar and bars of [seen, point] that a fit is made from; bars after it on the same UTC day
+        count too."""
+        recipe = self.recipes[dataset]
+        pairs = self.pairs if everyone else (pair,)
+        bars = (self._bars_hash(p, seen, point + 1, recipe.warmup) for p in pairs)
+        return _hash(recipe.code, self._calendar_hash(seen, point + 1), *bars)
+
     def _calendar_hash(self, seen: int, end: int) -> str:
         return self._cached(("calendar", seen, end), lambda: _hash(self.calendar.digest(seen, end + CALENDAR_AHEAD)))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from bqx.base.errors import BqxError, DiskError
+from bqx.build.fits import NewFit, StoredFits, held_fits
 from bqx.build.gather import anchors
 from bqx.build.inputs import Inputs
 from bqx.build.loader import load_panel
@@ -45,19 +46,22 @@ class Outcome:
     spent: Spent
     attempts: int
     reason: str | None = None
+    fits: tuple[NewFit, ...] = ()
 
     @property
     def seconds(self) -> float:
-        return self.spent.load + self.spent.compute + self.spent.write
+        return self.spent.load + self.spent.compute + self.spent.fit + self.spent.write
 
 
 @dataclass(slots=True)
 class Spent:
-    """Seconds of one core: the unit's share of loading bars, computing, writing files. cells : its share of bars."""
+    """Seconds of one core: the unit's share of loading bars, computing values, making fits, writing files. cells : its
+    share of bars."""
 
     load: float = 0.0
     cells: float = 0.0
     compute: float = 0.0
+    fit: float = 0.0
     write: float = 0.0
 
 
@@ -89,7 +93,10 @@ def run_task(
         share = unit.values / max(task.values, 1)
         spent = Spent(load * share, task.cells * share)
         receipts, tried, why = _attempt(partial(_build, project, streams, task, unit, halt, spent), retries, halt)
-        emit(Outcome(unit, receipts or (), spent, tried, why))
+        made = streams.fits.take() if isinstance(streams.fits, StoredFits) else ()
+        spent.fit = sum(new.artefact.seconds for new in made)
+        spent.compute = max(spent.compute - spent.fit, 0.0)
+        emit(Outcome(unit, receipts or (), spent, tried, why, made))
 
 
 def _attempt(work: Callable[[], T], retries: int, halt: threading.Event) -> tuple[T | None, int, str | None]:
@@ -116,7 +123,9 @@ def task_streams(project: Project, inputs: Inputs, task: Task) -> Streams:
     """Load the task's bars; streams are computed when a dataset first asks for them."""
     quotes = any("quotes" in inputs.recipes[u.dataset].uses for u in task.units)
     panel = load_panel(project.bars, inputs, task.pairs, task.start, task.end, quotes=quotes)
-    return Streams(panel, inputs.calendar, anchors(inputs))
+    with_fits = [u.dataset for u in task.units if project.catalogue[u.dataset].fits]
+    fits = StoredFits(inputs, held_fits(project.manifest, with_fits)) if with_fits else None
+    return Streams(panel, inputs.calendar, anchors(inputs), fits)
 
 
 def unit_tables(project: Project, streams: Streams, task: Task, unit: Unit) -> Iterator[tuple[Piece, pl.DataFrame]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bqx.base.errors import FeatureError
 from bqx.features.anchors import Anchors
+from bqx.features.fits import Kept, Shelf
 from bqx.features.kernels import ewma, extremes, lags, levels, momentum
 from bqx.features.support import All, Lag, Price, Support, Trajectory, Window, needed, segment_rows
 from bqx.market.calendar import Calendar
@@ -79,16 +80,17 @@ class Stream:
 class Streams:
     """Streams of one panel, each computed when first asked for; arrays (n, pairs), NaN for NULL.
 
-    The panel must begin at a segment start.
+    The panel must begin at a segment start. fits : where estimates are kept, in memory unless given.
     """
 
-    def __init__(self, panel: Panel, calendar: Calendar, anchors: Anchors) -> None:
+    def __init__(self, panel: Panel, calendar: Calendar, anchors: Anchors, fits: Shelf | None = None) -> None:
         if len(panel.grid) and panel.grid.seg_age[0] != 0:
             raise FeatureError(
                 f"the panel begins {panel.grid.seg_age[0]} bars into a segment",
                 fix="load bars from Calendar.segment_start of the first minute",
             )
         self.panel, self.calendar, self.anchors = panel, calendar, anchors
+        self.fits: Shelf = fits or Kept()
         self._tails: dict[int, Streams] = {}
         self._momentum: dict[int, tuple[F8, ...]] = {}
         self._extremes: dict[int, tuple[F8, ...]] = {}
@@ -100,7 +102,9 @@ class Streams:
         if row not in self._tails:
             while len(self._tails) > 1:
                 self._tails.pop(next(iter(self._tails)), None)
-            self._tails[row] = Streams(self.panel.slice(row, len(self.panel.grid)), self.calendar, self.anchors)
+            self._tails[row] = Streams(
+                self.panel.slice(row, len(self.panel.grid)), self.calendar, self.anchors, self.fits
+            )
         return self._tails[row]
 
     @cached_property

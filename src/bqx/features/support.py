@@ -15,7 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.groups import LEAST as LEAST_PAIRS
+from bqx.features.groups import Group, members
 from bqx.features.kernels.minute_of_week import AROUND, LEAST, SEEN, WEEKS
+from bqx.features.refresh import Every, latest_points, point_before
 from bqx.market.calendar import WEEK, Calendar, Grid
 from bqx.market.panel import MAX_CARRY, Panel, bars_in_stream
 
@@ -439,6 +442,86 @@ def counts_around(present: NDArray[np.int64]) -> NDArray[np.int64]:
     for k in range(1, 2 * AROUND + 1):
         total += present[k : k + rows]
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted(Support):
+    """An estimate from the `bars` values before the latest calendar point; with `now` the point's own value is the last
+    of them. Enough of them must be valid, as in a window."""
+
+    of: Support
+    bars: int
+    every: Every
+    now: bool = False
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup + self.bars - int(self.now)
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        point = calendar.ordinal(point_before(at, self.every, calendar))
+        return self.of.earliest(calendar.at_ordinal(point - self.bars + int(self.now)), calendar)
+
+    def _have(self, view: View) -> NDArray[np.int64]:
+        """Valid values that each row's estimate was made from."""
+        own = shifted(self.of.valid(view), int(not self.now))
+        point = latest_points(view.panel.grid, self.every, view.calendar)
+        return np.where(point[:, None] >= 0, counts(own, self.bars)[point], 0)
+
+    def valid(self, view: View) -> Mask:
+        return np.asarray(self._have(view) >= needed(self.bars))
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        if (have := int(self._have(view)[row, pair])) < needed(self.bars):
+            need = needed(self.bars)
+            return f"fit: {have} of the {self.bars} values before the {self.every}'s fit are valid, {need} are needed"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Everyone(Support):
+    """Something of every member of the pair's group, or of at least `least` pairs of the panel, own included.
+
+    group : `base`, `quote`, `cross` (all members must be there) or `panel`.
+    """
+
+    of: Support
+    group: Group | Literal["panel"]
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return self.of.earliest(at, calendar)
+
+    def _have(self, view: View) -> NDArray[np.int64]:
+        """Valid members of each pair's group. Shape (n, pairs)."""
+        own = self.of.valid(view).astype(np.int64)
+        if self.group == "panel":
+            return np.broadcast_to(own.sum(axis=1)[:, None], own.shape)
+        signs = members(view.panel.pairs, self.group).signs
+        total = np.zeros_like(own)
+        for j in range(own.shape[1]):
+            total[:, j] = own[:, signs[j] != 0].sum(axis=1)
+        return total
+
+    def _need(self) -> int:
+        return LEAST_PAIRS if self.group == "panel" else {"base": 6, "quote": 6, "cross": 15}[self.group]
+
+    def valid(self, view: View) -> Mask:
+        return np.asarray(self._have(view) >= self._need())
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        have = int(self._have(view)[row, pair])
+        if have >= self._need():
+            return None
+        if self.group == "panel":
+            lacking = f"; the project has {len(view.panel.pairs)}" if len(view.panel.pairs) < LEAST_PAIRS else ""
+            return f"panel: {have} pairs have a value, {self._need()} are needed{lacking}"
+        missing = members(view.panel.pairs, self.group).missing[pair]
+        lacking = f"; the project lacks {', '.join(missing)}" if missing else ""
+        return f"panel: {have} of the {self._need()} pairs of the {self.group} group have a value{lacking}"
 
 
 @dataclass(frozen=True, slots=True)

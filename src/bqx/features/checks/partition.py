@@ -15,8 +15,8 @@ NAME = "P2 anchored"
 
 
 def check_partition(home: Dataset, world: World, *, starts: int = 3, seed: int = 0) -> list[CheckResult]:
-    """Each month alone, spans from random minutes and from where the least history is loaded, and one pair alone must
-    equal the slice of the whole to the bit."""
+    """Each month alone, spans from random minutes and from where the least history is loaded, and one pair alone (of a
+    panel: all pairs in another order) must equal the slice of the whole to the bit."""
     rng = np.random.default_rng(seed)
     calendar = world.calendar
     first, last = world.span
@@ -44,10 +44,13 @@ def check_partition(home: Dataset, world: World, *, starts: int = 3, seed: int =
     for at in begins:
         start = calendar.at_ordinal(at)
         compare(world, start, min(calendar.at_ordinal(at + 2000), last), slice(None))
-    alone = int(rng.integers(len(world.pairs)))
     low = calendar.at_ordinal(base + max(size // 2, int(early)))
-    narrow = world.only(world.pairs[alone : alone + 1])
-    compare(narrow, max(low, narrow.span[0]), min(last, narrow.span[1]), slice(alone, alone + 1))
+    if "panel" in home.uses:  # all pairs belong to it; their order does not
+        compare(world.only(world.pairs[::-1]), low, last, slice(None, None, -1))
+    else:
+        alone = int(rng.integers(len(world.pairs)))
+        narrow = world.only(world.pairs[alone : alone + 1])
+        compare(narrow, max(low, narrow.span[0]), min(last, narrow.span[1]), slice(alone, alone + 1))
     return [merge(parts) for parts in found.values()]
 
 
