@@ -28,6 +28,8 @@ _L1, _L2, _L3, _L4 = (
 _L5, _L6, _L7 = 1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01
 
 INV_LN2 = 1.44269504088896338700e00
+_WHOLE, _WHOLE_BITS = 1.5 * 2.0**52, 0x4338000000000000
+"""Added to a small number it leaves a whole one, in the last bits."""
 _P = (
     1.66666666666666019037e-01,
     -2.77777777770155933842e-03,
@@ -134,7 +136,10 @@ def exp(x: float) -> float:
     """e**x; 0 below -708 (results under the smallest normal number are not made), inf above 709.78, NaN for NaN."""
     inside = (x >= -708.0) & (x <= 709.782712893384)
     y = x if inside else 0.0
-    k = float(int(INV_LN2 * y + (0.5 if y >= 0.0 else -0.5)))
+    # to a whole number and to an integer by bits: a conversion would keep loops from being vectorised
+    rounded = INV_LN2 * y + _WHOLE
+    k = rounded - _WHOLE
+    power = _to_bits(rounded) - _WHOLE_BITS
     hi = y - k * LN2_HI
     lo = k * LN2_LO
     r = hi - lo
@@ -142,8 +147,8 @@ def exp(x: float) -> float:
     c = r - t * (_P[0] + t * (_P[1] + t * (_P[2] + t * (_P[3] + t * _P[4]))))
     e = 1.0 - ((lo - (r * c) / (2.0 - c)) - hi)
     # in two steps, since 2**1024 has no float
-    half = int(k) >> 1
-    e = e * _power_of_two(half) * _power_of_two(int(k) - half)
+    half = ((power + 2048) >> 1) - 1024
+    e = e * _power_of_two(half) * _power_of_two(power - half)
     outside = np.inf if x > 0.0 else 0.0
     return (e if inside else outside) if x == x else x
 
