@@ -12,7 +12,7 @@ from bqx.store.schema import STEPS
 
 def test_a_new_manifest_is_wal_strict_and_of_the_current_format(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path / "manifest.sqlite")
-    assert manifest.format() == len(STEPS) == 1
+    assert manifest.format() == len(STEPS) == 2
     with manifest.connection() as con:
         assert con.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert con.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -27,7 +27,7 @@ def test_a_newer_format_is_refused_naming_both(tmp_path: Path) -> None:
     con = sqlite3.connect(path)
     con.execute("PRAGMA user_version = 7")
     con.close()
-    with pytest.raises(Unsupported, match="format 7, this bqx knows formats up to 1"):
+    with pytest.raises(Unsupported, match="format 7, this bqx knows formats up to 2"):
         Manifest(path)
 
 
@@ -48,13 +48,27 @@ def test_an_older_format_is_upgraded_with_its_rows(tmp_path: Path) -> None:
         con.execute("INSERT INTO dataset (name) VALUES ('base_bqx')")
     old.close()
     new = Manifest(path, steps=[*STEPS, _add_note])
-    assert new.format() == 2
+    assert new.format() == len(STEPS) + 1
     with new.connection() as con:
         assert con.execute("SELECT text FROM note").fetchone() == ("1 datasets",)
         assert con.execute("SELECT name FROM dataset").fetchone() == ("base_bqx",)
     new.close()
-    with pytest.raises(Unsupported, match="format 2"):
+    with pytest.raises(Unsupported, match=f"format {len(STEPS) + 1}"):
         Manifest(path)
+
+
+def test_format_1_gets_tables_for_declarations_and_keeps_its_certificates(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.sqlite"
+    old = Manifest(path, steps=STEPS[:1])
+    row = ("time_dual", "hour_sin", "code", "data", 1, "[]")
+    with old.transaction() as con:
+        con.execute("INSERT INTO certificate VALUES (?, ?, ?, ?, ?, ?)", row)
+    old.close()
+    new = Manifest(path)
+    assert new.format() == 2
+    with new.connection() as con:
+        assert [tuple(r) for r in con.execute("SELECT * FROM certificate")] == [row]
+        assert con.execute("SELECT count(*) FROM declared_by").fetchone() == (0,)
 
 
 def test_an_upgrade_that_fails_leaves_the_old_format_untouched(tmp_path: Path) -> None:
@@ -63,7 +77,7 @@ def test_an_upgrade_that_fails_leaves_the_old_format_untouched(tmp_path: Path) -
     with pytest.raises(StoreError, match="no_such_table"):
         Manifest(path, steps=[*STEPS, _break])
     again = Manifest(path)
-    assert again.format() == 1
+    assert again.format() == len(STEPS)
     with again.connection() as con:
         assert con.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'note'").fetchone() == (0,)
 

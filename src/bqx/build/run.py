@@ -17,6 +17,7 @@ from bqx.build.lease import Lease
 from bqx.build.ledger import Ledger
 from bqx.build.planner import Plan, make_plan
 from bqx.build.progress import Progress
+from bqx.build.snapshot import keep
 from bqx.features.warm import warm
 from bqx.store.registry import put_calendar
 
@@ -57,6 +58,7 @@ def build(
         for row in unregistered:
             project.bars.put_baseline(row.pair, row.epoch, row.t0, row.baseline_ts, row.baseline_mid, row.source_hash)
         todo = _plan(project, inputs, choice or Choice(), threads, force)
+        keep(project, [project.catalogue[name] for name in dict.fromkeys(unit.dataset for unit in todo.units)])
         warm({unit.dataset for unit in todo.units}, note)
         report = run_plan(
             project,

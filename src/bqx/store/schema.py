@@ -90,5 +90,19 @@ def _create(con: sqlite3.Connection) -> None:
         con.execute(statement)
 
 
-STEPS: Sequence[Step] = (_create,)
+_FORMAT_2: tuple[str, ...] = (
+    # what the catalogue said of a dataset's columns, and which code said so when it built
+    "CREATE TABLE declaration (digest TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT",
+    """CREATE TABLE declared_by (
+        dataset TEXT NOT NULL, code_version TEXT NOT NULL, digest TEXT NOT NULL REFERENCES declaration(digest),
+        known_at INTEGER NOT NULL, PRIMARY KEY (dataset, code_version)) STRICT, WITHOUT ROWID""",
+)
+
+
+def _add_declarations(con: sqlite3.Connection) -> None:
+    for statement in _FORMAT_2:
+        con.execute(statement)
+
+
+STEPS: Sequence[Step] = (_create, _add_declarations)
 """STEPS[i] turns format i into format i + 1; the format this code writes is len(STEPS)."""
