@@ -1,6 +1,7 @@
 # make demo   install what is needed and run the main job: bars -> features -> an honest answer, as one page
 # make test   install what is needed and run all checks: lint, types, room contract, secrets, licences, tests
 # make soak CHECK=name   the long checks, resumable; results in benchmarks/results
+# make versions   the lock of feature declarations, after a Dataset.version was raised
 # make dist   the wheel
 # A fresh machine needs Python 3.11-3.13, make and a C compiler.
 
@@ -11,7 +12,7 @@ OUT ?= demo-out
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test soak dist lock lint types contract secrets licences docs clean
+.PHONY: help demo test soak dist lock lint types contract secrets licences docs versions clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -64,6 +65,9 @@ soak: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python scripts/docs.py
+
+versions: $(VENV)/dev.stamp
+	$(BIN)/python -m bqx.features.versions --write
 
 dist: $(VENV)/dev.stamp
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist .
