@@ -22,8 +22,12 @@ _KEPT: WeakKeyDictionary[Streams, dict[tuple[int, int], F8]] = WeakKeyDictionary
 
 
 def _spread_reference(streams: Streams, pair: int) -> F8:
+    kept = _KEPT.setdefault(streams, {})
+    if (pair, -2) in kept:
+        return kept[pair, -2]
     bid, ask = (streams.panel.quotes[f"{side}_close"][:, pair] for side in ("bid", "ask"))
-    return 1e4 * (ask - bid) / streams.panel.close[:, pair]
+    kept[pair, -2] = 1e4 * (ask - bid) / streams.panel.close[:, pair]
+    return kept[pair, -2]
 
 
 def _momentum_reference(close: F8, age: NDArray[np.int32], window: int, row: int) -> float:
@@ -77,9 +81,9 @@ def _spikes_reference(s: F8) -> float:
     return float(round(HOUR * sum(flags) / len(flags)))
 
 
-def _roll_reference(change: F8) -> float:
+def _roll_reference(change: F8, age: NDArray[np.int32]) -> float:
     now, then = change[1:], change[:-1]
-    both = ~np.isnan(now) & ~np.isnan(then)
+    both = ~np.isnan(now) & ~np.isnan(then) & (age[1:] > 0)
     covariance = float(np.cov(now[both], then[both])[0, 1])
     return 2.0 * math.sqrt(-covariance) if covariance < -1e-6 else 0.0
 
@@ -95,9 +99,10 @@ def _corwin_schultz_reference(high: F8, low: F8) -> float:
 
 def _neighbours_reference(streams: Streams, column: str, row: int, pair: int) -> float:
     """Corwin-Schultz and Abdi-Ranaldo over the last hour of bars, both of a pair quoted."""
-    h, low, c = (x[:, pair] / 1e4 for x in (streams.rate_high, streams.rate_low, streams.rate_close))
-    fresh = streams.panel.fill_run[:, pair] == 0
-    rows = [r for r in range(row - HOUR + 1, row + 1) if fresh[r] and fresh[r - 1] and streams.panel.grid.seg_age[r]]
+    part = slice(row - HOUR, row + 1)
+    h, low, c = (x[part, pair] / 1e4 for x in (streams.rate_high, streams.rate_low, streams.rate_close))
+    fresh, age = streams.panel.fill_run[part, pair] == 0, streams.panel.grid.seg_age[part]
+    rows = [r for r in range(1, HOUR + 1) if fresh[r] and fresh[r - 1] and age[r]]
     if column == "cs_spread_60":
         found = [_corwin_schultz_reference(h[r - 1 : r + 1], low[r - 1 : r + 1]) for r in rows]
         return 1e4 * math.fsum(found) / len(found)
@@ -113,7 +118,7 @@ def _realised_reference(streams: Streams, s: F8, row: int, pair: int) -> float:
     first = streams.panel.open[start : then + 1, pair]
     path = np.r_[first[~np.isnan(first)][:1], mid[start : then + 1]]
     path = path[~np.isnan(path)]
-    moved = [b > a for a, b in pairwise(path) if abs(b / a - 1.0) > 1e-13]
+    moved = [b > a for a, b in pairwise(path.tolist()) if abs(b / a - 1.0) > 1e-13]
     if not moved:
         return math.nan
     d = 1.0 if moved[-1] else -1.0
@@ -142,7 +147,7 @@ def _hour_reference(column: str, s: F8, row: int) -> float:
 def reference(streams: Streams, column: str, row: int, pair: int) -> float:
     grid, close = streams.panel.grid, streams.panel.close[:, pair]
     if column == "roll_spread_60":
-        return _roll_reference(streams.rate_change[row - HOUR : row + 1, pair])
+        return _roll_reference(streams.rate_change[row - HOUR : row + 1, pair], grid.seg_age[row - HOUR : row + 1])
     if column in ("cs_spread_60", "ar_spread_60"):
         return _neighbours_reference(streams, column, row, pair)
     s = _spread_reference(streams, pair)
