@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.declare import Column, Dataset, Domain, Dtype
-from bqx.features.families.volume_reference import reference_bqx, reference_rate
+from bqx.features.families.volume_reference import bqx_reference, rate_reference
 from bqx.features.families.volume_series import LONG, BqxVolumes, RateVolumes
 from bqx.features.streams import PRICE, WINDOWS, Streams, momentum_support
 from bqx.features.support import All, Lag, Policy, Profile, Support, Volume, Window
@@ -181,7 +181,7 @@ def _dataset(domain: Domain) -> Dataset:
         domain=domain,
         columns=tuple(column for column, _, _ in (RATE if rate else BQX)),
         compute=_compute_rate if rate else _compute_bqx,
-        reference=reference_rate if rate else reference_bqx,
+        reference=rate_reference if rate else bqx_reference,
         stage="1.6.9a" if rate else "1.6.15",
         summary="Tick volume (quotes counted, no traded volume) "
         + ("against its own past and the returns." if rate else "against momentum M and its changes."),

@@ -74,7 +74,7 @@ def _spikes_reference(v: F8, w: int) -> float:
     return float(round(w * sum(flags) / len(flags)))
 
 
-def reference_rate(streams: Streams, column: str, row: int, pair: int) -> float:
+def rate_reference(streams: Streams, column: str, row: int, pair: int) -> float:
     if column == "vol_tod_z":
         return _minute_reference(streams, row, pair)
     kind, w = parse(column)
@@ -136,7 +136,7 @@ def _flag_reference(yes: NDArray[np.bool_], of: F8) -> F8:
     return np.where(np.isnan(of), np.nan, yes.astype(np.float64))
 
 
-def reference_bqx(streams: Streams, column: str, row: int, pair: int) -> float:
+def bqx_reference(streams: Streams, column: str, row: int, pair: int) -> float:
     kind, w = parse(column)
     rows = slice(row - int(streams.panel.grid.seg_age[row]), row + 1)
     v, m, dm = (x[rows, pair] for x in (streams.panel.volume, streams.bqx_close, streams.bqx_change))
