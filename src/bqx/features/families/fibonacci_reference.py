@@ -119,12 +119,9 @@ class _Lane:
 
     def _strict(self, x: F8) -> NDArray[np.int64]:
         """Rows above the ten before and the ten after them, in one segment and without a hole."""
-        steps = np.rint(x * STEPS)
-        inside = range(10, len(x) - 10)
-        found = [
-            i for i in inside if self.age[i + 10] >= 20 and (steps[i] > np.delete(steps[i - 10 : i + 11], 10)).all()
-        ]
-        return np.array(found, dtype=np.int64)
+        around = np.lib.stride_tricks.sliding_window_view(np.rint(x * STEPS), 21)
+        strict = (around[:, 10:11] > np.delete(around, 10, axis=1)).all(axis=1)
+        return np.flatnonzero(strict & (self.age[20:] >= 20)) + 10
 
     @cached_property
     def _atr(self) -> F8:
@@ -133,7 +130,7 @@ class _Lane:
         for start, stop in zip(self.starts.tolist(), [*self.starts[1:].tolist(), len(out)], strict=True):
             mean, taken = 0.0, 0
             for r in range(max(0, start - 1200), stop):
-                span = self._span(r)
+                span = self._spans[r]
                 if math.isnan(span):
                     continue
                 taken += 1
@@ -142,11 +139,11 @@ class _Lane:
                     out[r] = mean
         return out
 
-    def _span(self, r: int) -> float:
-        """True range of bar r, which needs the bar before it."""
-        if self.age[r] == 0 or np.isnan(self.close[r]) or np.isnan(self.close[r - 1]):
-            return NAN
-        return float(max(self.high[r], self.close[r - 1]) - min(self.low[r], self.close[r - 1]))
+    @cached_property
+    def _spans(self) -> list[float]:
+        """True range of each bar, which needs the bar before it in the segment."""
+        before = np.where(self.age > 0, np.r_[NAN, self.close[:-1]], NAN)
+        return [float(x) for x in np.maximum(self.high, before) - np.minimum(self.low, before)]
 
 
 def _since(x: F8, value: float) -> int:
