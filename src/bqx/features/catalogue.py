@@ -25,6 +25,7 @@ FAMILIES = (
     "volume",
     "spread",
     "regime_vol",
+    "regime_trend",
     "realized_volatility",
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""

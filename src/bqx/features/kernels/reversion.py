@@ -82,7 +82,7 @@ def _far(state: F8, j: int) -> bool:
     """Whether the mean has moved away from the shift by too many deviations."""
     s, n = state[THEN, j] + state[THEN + 1, j], state[PAIRS, j]
     square = s * s
-    return (1.0 + FAR) * square > FAR * n * (state[SQUARE, j] + state[SQUARE + 1, j])
+    return bool((1.0 + FAR) * square > FAR * n * (state[SQUARE, j] + state[SQUARE + 1, j]))
 
 
 @kernel

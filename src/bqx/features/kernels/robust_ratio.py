@@ -27,8 +27,9 @@ LEAD, TRAIL = 0, FILTER_ROWS
 """The filters before the newest and behind the oldest bar of the window."""
 P22, P21, P11, P10, P00 = range(2 * FILTER_ROWS, 2 * FILTER_ROWS + 5)
 """Sums over pairs a, b of changes of a^2 b^2; a^2 b + a b^2; a^2 + b^2 + 4 a b; a + b; 1, weighted by (q - j)^2."""
-N, A, AA, M, B, BB, PEAK = range(P00 + 1, P00 + 8)
-"""Number, sum and sum of squares of changes; of sums of q changes; largest AA since the lane began."""
+N, A, AA, C, CC, SC, SS, PEAK = range(P00 + 1, P00 + 9)
+"""Number, sum and sum of squares of changes; over spans of q bars sums of c, c^2, s c and s^2, where s is the sum of a
+span and c the number of its changes; largest AA since the lane began."""
 STATE_ROWS = PEAK + 1
 QUIET = 100.0
 """A lane begins anew when AA has fallen by this: what has left was large, and left its rounding behind."""
@@ -95,10 +96,12 @@ def _push(x: F8, new: int, enters: bool, old: int, leaves: bool, q: float, at: i
 
 
 @kernel
-def _meet(x: F8, row: int, inside: bool, sign: float, q: float, at: int, turned: bool, state: F8) -> None:
+def _meet(
+    x: F8, row: int, inside: bool, sign: float, whole_span: bool, q: float, at: int, turned: bool, state: F8
+) -> None:
     """Add (sign 1) or remove (-1) row `row` with its pairs in the filter at row `at`.
 
-    turned : the filter holds later bars, so the weight j bars on is (q - j)^2 with j counted from `row`.
+    whole_span : the q bars of row and filter count as a span. turned : the filter holds the bars after the row.
     """
     # j^2 = q^2 - 2 q (q - j) + (q - j)^2 turns a filter around
     whole, half = (q * q, -2.0 * q) if turned else (0.0, 0.0)
@@ -129,89 +132,92 @@ def _meet(x: F8, row: int, inside: bool, sign: float, q: float, at: int, turned:
         state[N, j] += sign * v
         state[A, j] += sign * u
         state[AA, j] += sign * (u * u)
-        full = v + state[at + ONES, j] == q
-        s = u + (state[at + X + S0, j] + state[at + X + S0 + 1, j]) if full else 0.0
-        state[M, j] += sign * (1.0 if full else 0.0)
-        state[B, j] += sign * s
-        state[BB, j] += sign * (s * s)
+    spans = sign if whole_span else 0.0
+    for j in range(x.shape[1]):
+        c = _one(x, row, inside, j) + state[at + ONES, j]
+        s = _value(x, row, inside, j) + (state[at + X + S0, j] + state[at + X + S0 + 1, j])
+        state[C, j] += spans * c
+        state[CC, j] += spans * (c * c)
+        state[SC, j] += spans * (s * c)
+        state[SS, j] += spans * (s * s)
 
 
 @kernel
-def _take(x: F8, r: int, window: int, q: int, begin: int, state: F8) -> None:
-    """Row r of the ring in, row r - window out; rows before `begin` are absent."""
-    cap, old, width = len(x), r - window, float(q)
-    _push(x, (r - 1) % cap, r - 1 >= begin, (r - q) % cap, r - q >= begin, width, LEAD, state)
-    _meet(x, r % cap, True, 1.0, width, LEAD, False, state)
-    enters = old + q - 1 >= begin
-    _push(x, (old + q - 1) % cap, enters, old % cap, old >= begin, width, TRAIL, state)
-    if old >= begin:
-        _meet(x, old % cap, True, -1.0, width, TRAIL, True, state)
+def _take(x: F8, r: int, window: int, q: int, begin: int, floor: int, slides: bool, state: F8) -> None:
+    """Row r of the ring in and, if the window `slides`, row r - window out. Rows before `floor` are absent, rows before
+    `begin` have no part in the sums."""
+    cap, old, width, edge = len(x), r - window, float(q), max(begin, floor)
+    _push(x, (r - 1) % cap, r - 1 >= edge, (r - q) % cap, r - q >= edge, width, LEAD, state)
+    _meet(x, r % cap, True, 1.0, r - q + 1 >= begin, width, LEAD, False, state)
+    _push(x, (old + q - 1) % cap, old + q - 1 >= edge, old % cap, old >= edge, width, TRAIL, state)
+    if slides:
+        _meet(x, old % cap, old >= edge, -1.0, True, width, TRAIL, True, state)
     for j in range(x.shape[1]):
         state[PEAK, j] = max(state[PEAK, j], state[AA, j])
 
 
 @kernel
-def _begin(x: F8, first: int, r: int, window: int, q: int, state: F8) -> None:
-    """Lanes anew over rows first .. r."""
+def _begin(x: F8, r: int, window: int, q: int, floor: int, state: F8) -> None:
+    """Lanes anew over the window that ends at row r."""
     for k in range(STATE_ROWS):
         for j in range(x.shape[1]):
             state[k, j] = 0.0
-    for k in range(first, r + 1):
-        _take(x, k, window, q, first, state)
+    first = r - window + 1
+    for k in range(max(first, floor), r + 1):
+        _take(x, k, window, q, first, floor, False, state)
     for j in range(x.shape[1]):
         state[PEAK, j] = state[AA, j]
 
 
 @kernel
 def robust_ratio_step(
-    x: F8, r: int, floor: int, restart: bool, window: int, q: int, need: tuple[float, float], state: F8, run: F8,
+    x: F8, r: int, floor: int, restart: bool, window: int, q: int, need: float, state: F8, run: F8,
     last: F8, out: F8, row: int,
 ) -> None:  # fmt: skip
     """z* of rows max(r - window + 1, floor) .. r of the ring `x` (row k at k % len(x), len(x) > window) into out[row].
 
-    need : changes, sums of q changes. state (STATE_ROWS, pairs) holds rows up to r - 1.
+    need : valid changes. state (STATE_ROWS, pairs) holds rows up to r - 1.
     """
-    p, first = x.shape[1], max(r - window + 1, floor)
+    p = x.shape[1]
     equal_run_step(x, r % len(x), run, last)
     if restart:
-        _begin(x, first, r, window, q, state)
+        _begin(x, r, window, q, floor, state)
     else:
-        _take(x, r, window, q, floor, state)
+        _take(x, r, window, q, r - 2 * window, floor, True, state)
         stale = 0
         for j in range(p):
             stale += 1 if QUIET * state[AA, j] < state[PEAK, j] else 0
         if stale:
             for j in range(p):
                 if QUIET * state[AA, j] < state[PEAK, j]:
-                    _begin(x[:, j : j + 1], first, r, window, q, state[:, j : j + 1])
+                    _begin(x[:, j : j + 1], r, window, q, floor, state[:, j : j + 1])
     for j in range(p):
-        n, sums, total, many = state[N, j], state[M, j], state[A, j], state[B, j]
+        n, total = state[N, j], state[A, j]
         m = total / n
         square = state[AA, j] - total * m
-        above = ((state[BB, j] - 2.0 * q * m * many) + sums * (q * m) * (q * m)) / (sums * (1.0 - q / n))
-        below = q * (square / (n - 1.0))
+        spans = (state[SS, j] - 2.0 * m * state[SC, j]) + (m * m) * state[CC, j]
+        above, below = spans / (state[C, j] * (1.0 - q / n)), square / (n - 1.0)
         fourth = ((state[P22, j] - 2.0 * m * state[P21, j]) + (m * m) * state[P11, j]) + (
             (m * m) * (m * m) * state[P00, j] - 2.0 * (m * m) * m * state[P10, j]
         )
         theta = n * (4.0 / (q * q)) * fourth / (square * square)
-        ok = (n >= need[0]) & (sums >= need[1]) & (run[j] < n) & (below > TINY * TINY) & (theta > TINY)
+        ok = (n >= need) & (run[j] < n) & (below > TINY * TINY) & (theta > TINY)
         out[row, j] = np.sqrt(n) * (above / below - 1.0) / np.sqrt(theta) if ok else np.nan
 
 
 @batch
-def robust_ratio(out: F8, x: F8, seg_age: I4, window: int, q: int, need: tuple[float, float], inside: bool) -> None:
+def robust_ratio(out: F8, x: F8, seg_age: I4, window: int, q: int, need: float, inside: bool) -> None:
     """z*(q) of the last `window` changes, unbiased and overlapping: (VR - 1) sqrt(n / theta), with n valid changes; NaN
-    below `need` valid changes and sums of q changes, and where all are equal.
+    below `need` of them and where all are equal. A span of q bars has what changes are valid, c of them: VR is
+    sum (s - c m)^2 / sum c over the variance of changes.
 
     inside : windows lie in a segment, else they count open minutes over closures. Shape (n, pairs).
     """
     n, p = x.shape
     state, run, last = np.zeros((STATE_ROWS, p)), np.zeros(p), np.full(p, np.nan)
-    never = (np.inf, np.inf)
     for r in range(n):
         if inside and seg_age[r] == 0:
             run[:], last[:] = 0.0, np.nan
-        whole = not inside or seg_age[r] >= window - 1
-        restart = restarts(seg_age[r], window)
+        enough = need if not inside or seg_age[r] >= window - 1 else np.inf
         floor = r - seg_age[r] if inside else 0
-        robust_ratio_step(x, r, floor, restart, window, q, need if whole else never, state, run, last, out, r)
+        robust_ratio_step(x, r, floor, restarts(seg_age[r], window), window, q, enough, state, run, last, out, r)
