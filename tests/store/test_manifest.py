@@ -12,7 +12,7 @@ from bqx.store.schema import STEPS
 
 def test_a_new_manifest_is_wal_strict_and_of_the_current_format(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path / "manifest.sqlite")
-    assert manifest.format() == len(STEPS) == 2
+    assert manifest.format() == len(STEPS) == 3
     with manifest.connection() as con:
         assert con.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert con.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -27,7 +27,7 @@ def test_a_newer_format_is_refused_naming_both(tmp_path: Path) -> None:
     con = sqlite3.connect(path)
     con.execute("PRAGMA user_version = 7")
     con.close()
-    with pytest.raises(Unsupported, match="format 7, this bqx knows formats up to 2"):
+    with pytest.raises(Unsupported, match="format 7, this bqx knows formats up to 3"):
         Manifest(path)
 
 
@@ -65,7 +65,7 @@ def test_format_1_gets_tables_for_declarations_and_keeps_its_certificates(tmp_pa
         con.execute("INSERT INTO certificate VALUES (?, ?, ?, ?, ?, ?)", row)
     old.close()
     new = Manifest(path)
-    assert new.format() == 2
+    assert new.format() == len(STEPS)
     with new.connection() as con:
         assert [tuple(r) for r in con.execute("SELECT * FROM certificate")] == [row]
         assert con.execute("SELECT count(*) FROM declared_by").fetchone() == (0,)

@@ -104,5 +104,19 @@ def _add_declarations(con: sqlite3.Connection) -> None:
         con.execute(statement)
 
 
-STEPS: Sequence[Step] = (_create, _add_declarations)
+_FORMAT_3: tuple[str, ...] = (
+    # estimates from trailing bars: where they hold from, what they saw, in little-endian float64
+    """CREATE TABLE fit (
+        dataset TEXT NOT NULL, name TEXT NOT NULL, pair TEXT NOT NULL, point INTEGER NOT NULL,
+        seen_from INTEGER NOT NULL, input_hash TEXT NOT NULL, "values" BLOB NOT NULL, seconds REAL NOT NULL,
+        made_at INTEGER NOT NULL, PRIMARY KEY (name, pair, point)) STRICT, WITHOUT ROWID""",
+)
+
+
+def _add_fits(con: sqlite3.Connection) -> None:
+    for statement in _FORMAT_3:
+        con.execute(statement)
+
+
+STEPS: Sequence[Step] = (_create, _add_declarations, _add_fits)
 """STEPS[i] turns format i into format i + 1; the format this code writes is len(STEPS)."""
