@@ -24,6 +24,7 @@ FAMILIES = (
     "fibonacci",
     "volume",
     "spread",
+    "momentum",
     "regime_vol",
     "regime_trend",
     "realized_volatility",
