@@ -34,15 +34,18 @@ def places(week: I4, slot: I4, slots: int) -> I4:
 
 
 @kernel
-def _take_week(x: F8, five: I4, state: F8) -> None:
-    """Add the values of one week: rows `five` of the ring `x`, -1 for none. No branches, so that lanes vectorise."""
+def _take_week(x: F8, place: I4, week: int, slot: int, state: F8) -> None:
+    """Add the five values of one week around `slot` of the ring `x`. No branches, so that lanes vectorise."""
     cap, p = x.shape
+    r0, r1, r2 = place[week, slot], place[week, slot + 1], place[week, slot + 2]
+    r3, r4 = place[week, slot + 3], place[week, slot + 4]
+    if max(max(max(r0, r1), max(r2, r3)), r4) < 0:
+        return
     # a row that does not exist is row 0 plus NaN
-    no0, no1 = np.nan if five[0] < 0 else 0.0, np.nan if five[1] < 0 else 0.0
-    no2, no3 = np.nan if five[2] < 0 else 0.0, np.nan if five[3] < 0 else 0.0
-    no4 = np.nan if five[4] < 0 else 0.0
-    r0, r1, r2 = max(five[0], 0) % cap, max(five[1], 0) % cap, max(five[2], 0) % cap
-    r3, r4 = max(five[3], 0) % cap, max(five[4], 0) % cap
+    no0, no1 = np.nan if r0 < 0 else 0.0, np.nan if r1 < 0 else 0.0
+    no2, no3 = np.nan if r2 < 0 else 0.0, np.nan if r3 < 0 else 0.0
+    no4 = np.nan if r4 < 0 else 0.0
+    r0, r1, r2, r3, r4 = max(r0, 0) % cap, max(r1, 0) % cap, max(r2, 0) % cap, max(r3, 0) % cap, max(r4, 0) % cap
     for j in range(p):
         a, b, c, d, e = x[r0, j] + no0, x[r1, j] + no1, x[r2, j] + no2, x[r3, j] + no3, x[r4, j] + no4
         shift = state[SHIFT, j]
@@ -78,7 +81,7 @@ def weekly_step(x: F8, r: int, place: I4, week: int, slot: int, least: float, st
         state[SHIFT, j] = np.nan
         state[S1, j], state[S2, j], state[COUNT, j], state[HAD, j] = 0.0, 0.0, 0.0, 0.0
     for k in range(week, week + WEEKS):
-        _take_week(x, place[k, slot : slot + 2 * AROUND + 1], state)
+        _take_week(x, place, k, slot, state)
     for j in range(p):
         n, s = state[COUNT, j], state[S1, j]
         a = (x[r % cap, j] - state[SHIFT, j]) - s / n
