@@ -242,17 +242,16 @@ def test_a_reason_wherever_null_is_declared(name: str, world: World) -> None:
     assert asked >= 4
 
 
-WEEKS_BACK = {"base_bqx": 1, "ohlc_rate": 1, "time_dual": 1, "returns_raw_rate": 2, "returns_raw_bqx": 2,
-              "returns_std_rate": 2, "returns_std_bqx": 2, "technical_rate": 3, "technical_bqx": 3,
-              "statistics_rate": 1, "statistics_bqx": 1, "bollinger_rate": 2, "bollinger_bqx": 2,
-              "volume_rate": 9, "volume_bqx": 1}  # fmt: skip
-"""Trading weeks that bars are loaded from at most, the current one included; 5 days each, no holiday."""
+WEEKS_BACK = {"base": 1, "ohlc": 1, "time": 1, "statistics": 1, "realized_volatility": 1, "technical": 3,
+              "regime_trend": 4, "regime_vol": 5, "spread": 9, "volume_rate": 9, "volume_bqx": 1}  # fmt: skip
+"""Trading weeks that bars are loaded from at most, the current one included, where it is not two; 5 days each, no
+holiday. By family, or by dataset."""
 
 
 @pytest.mark.parametrize("name", datasets())
 def test_earliest_is_not_absurd(name: str) -> None:
     home = datasets()[name]
-    limit = WEEKS_BACK[name]
+    limit = WEEKS_BACK.get(name, WEEKS_BACK.get(home.family, 2))
     weeks = set()
     for minute in range(MONDAY - 3 * 60, MONDAY + 5 * 1440 - 4 * 60, 97):
         begin = earliest(home, minute, CALENDAR)

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -152,13 +153,25 @@ def _sources(family_file: Path, origin: str) -> list[Path]:
     return sorted(top.rglob("*.py"))
 
 
+SHARED = ("streams", "anchors", "support", "states", "refresh", "groups", "fits", "compute")
+"""Modules of this folder on which every value depends, the kernels and two of the market's besides."""
+
+
+@lru_cache(maxsize=1)
+def _shared_hash() -> bytes:
+    here = Path(__file__).parent
+    paths = [*sorted((here / "kernels").glob("*.py")), *(here / f"{name}.py" for name in SHARED)]
+    paths += [here.parent / "market" / name for name in ("panel.py", "calendar.py")]
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.digest()
+
+
 def _code_hash(version: int, family_files: Sequence[Path]) -> str:
     """Kernels and streams are shared: an edit there concerns every dataset, one in a family file only its own."""
-    here = Path(__file__).parent
-    shared = [*sorted((here / "kernels").glob("*.py")), here / "streams.py", here / "anchors.py"]
-    shared.append(here.parent / "market" / "panel.py")
-    digest = hashlib.sha256(str(version).encode())
-    for path in [*shared, *family_files]:
+    digest = hashlib.sha256(str(version).encode() + _shared_hash())
+    for path in family_files:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
 

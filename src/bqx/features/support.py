@@ -333,8 +333,8 @@ class Window(Support):
         return self.of.warmup + self.span
 
     def earliest(self, at: int, calendar: Calendar) -> int:
-        if self.policy == "SEG":
-            return self.of.earliest(at, calendar)
+        if self.policy == "SEG":  # the sums may have begun with the segment
+            return self.of.earliest(calendar.segment_start(at), calendar)
         # the sums restarted at most at the segment start and saw a whole window then
         start = calendar.ordinal(calendar.segment_start(at))
         return self.of.earliest(calendar.at_ordinal(start - self.span), calendar)
