@@ -8,10 +8,15 @@ import polars as pl
 import pytest
 
 from bqx.features.checks import World
-from bqx.features.checks.reach import LEAST_DAYS, days_needed
+from bqx.features.checks.reach import LEAST_DAYS, PANEL_DAYS, days_needed
+from bqx.features.checks.world import trading_day_after
 from bqx.features.declare import Dataset
 from bqx.market.calendar import DAY, Calendar, datetime_of
 from bqx.market.calendar import minute_of as _minute_of
+from panel_bars import panel_frames
+
+END = _minute_of(datetime(2024, 3, 16, tzinfo=UTC))
+"""Of all worlds."""
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +31,31 @@ def long_world(long_frames: dict[str, pl.DataFrame], holiday_calendar: Calendar)
     return World(long_frames, holiday_calendar, _minute_of(datetime(2023, 12, 26, tzinfo=UTC)))
 
 
+def make_panel_world(calendar: Calendar, days: int) -> World:
+    """All 28 pairs over `days` days before the end of `world`."""
+    start = calendar.segment_start(END - days * DAY)
+    return World(panel_frames(calendar, start, END), calendar, trading_day_after(calendar, start))
+
+
 @pytest.fixture(scope="session")
-def world_for(world: World, long_world: World) -> Callable[[Dataset], World]:
+def panel_world(holiday_calendar: Calendar) -> World:
+    """28 pairs over as many days as a dataset that sees last week's bars wants."""
+    return make_panel_world(holiday_calendar, PANEL_DAYS)
+
+
+@pytest.fixture(scope="session")
+def world_for(world: World, long_world: World, panel_world: World) -> Callable[[Dataset], World]:
     """world_for(dataset): the four weeks where they hold enough, else as much of the twelve as its columns need, the
-    second pair beginning a day later."""
+    second pair beginning a day later; for panel datasets 28 pairs."""
     made: dict[int, World] = {}
+    panels = {PANEL_DAYS: panel_world}
 
     def choose(home: Dataset) -> World:
         days = days_needed(home, world.calendar, world.span[1])
+        if "panel" in home.uses:
+            if days not in panels:
+                panels[days] = make_panel_world(world.calendar, days)
+            return panels[days]
         if days <= LEAST_DAYS:
             return world
         if days not in made:

@@ -77,6 +77,14 @@ def test_others_pass(name: str, world: World) -> None:
 def test_exceptions(world: World) -> None:
     assert failing(with_second(lambda x: x, alias_of="returns_raw_rate.ret_60"), world) == set()
     assert failing(with_second(lambda x: x, alias_of="elsewhere_rate.ret_60"), world) == {"ret_60", "second"}
+    chain = with_second(lambda x: x, alias_of="returns_raw_rate.ret_60")
+    third = replace(chain.by_name["second"], name="third", alias_of="returns_raw_rate.second")
+
+    def three(streams: Streams, names: Sequence[str]) -> Mapping[str, F8]:
+        found = chain.compute(streams, ["ret_1", "ret_60", "second"])
+        return {**found, "third": found["second"]}
+
+    assert failing(replace(chain, columns=(*chain.columns, third), compute=three), world) == set()
     level = with_second(lambda x: x, tags=frozenset({"level"}))
     assert {r.column for r in check_redundancy(level, world)} == {"ret_1", "ret_60"}
     assert failing(level, world) == set()

@@ -14,7 +14,7 @@ from bqx.base.errors import CheckError, UsageError
 from bqx.base.version import __version__
 from bqx.build.certificate import Certificate, make_certificate
 from bqx.features.checks import CHECKS, CheckResult, World, run
-from bqx.features.checks.reach import cut, longest
+from bqx.features.checks.reach import cut, few_of, longest
 from bqx.features.checks.world import trading_day_after
 from bqx.features.declare import Dataset
 from bqx.market.calendar import DAY, Calendar, datetime_of
@@ -31,11 +31,11 @@ def project_world(
     """The last `days` days of the project's bars, T0 on their second day, as a world that checks can bend.
 
     days : what the datasets' warm-ups ask for unless given; each dataset is then checked on its own share of them.
-    pairs : three of the project's unless given: one is changed, others must not notice, and checks repeat the work
-    about twenty times. Raises CheckError without bars.
+    pairs : three of the project's unless given, for checks repeat the work about twenty times; panel datasets are
+    checked on all. Raises CheckError without bars.
     """
     spans = {p: s for p, s in project.bars.spans(as_of=project.as_of).items() if p in project.pairs}
-    chosen = list(pairs) or sorted(spans)[:3]
+    chosen, few = (list(pairs), ()) if pairs else few_of(homes, sorted(spans), sorted(spans)[:3])
     missing = [p for p in chosen if p not in spans]
     if not chosen or missing:
         raise CheckError(
@@ -47,7 +47,7 @@ def project_world(
     first = max(spans[p][0] for p in chosen)
     start = max(first, project.calendar.segment_start(end - days * DAY))
     frames = project.bars.read(chosen, start, end, as_of=project.as_of)
-    return World(frames, project.calendar, trading_day_after(project.calendar, start), tuple(chosen))
+    return World(frames, project.calendar, trading_day_after(project.calendar, start), tuple(chosen), few)
 
 
 def files_world(

@@ -85,7 +85,7 @@ def project_coverage(project: Project, choice: Choice | None = None) -> Coverage
         reasons = Reasons(View(panel, inputs.calendar, anchors(inputs).minutes(pairs)))
         minute = panel.grid.minute
         for name, pieces in datasets:
-            home, spans = project.catalogue[name], np.zeros((len(pairs), 2), dtype=np.int64)
+            home, spans = project.catalogue[name], np.full((len(pairs), 2), len(minute), dtype=np.int64)
             present = np.zeros((len(home.columns), len(pairs)), dtype=np.int64)
             known = np.zeros(present.shape, dtype=bool)
             for piece in pieces:
@@ -139,7 +139,7 @@ def _records(
     wanted: NDArray[np.bool_],
 ) -> Iterator[tuple[Any, ...]]:
     for k, item in enumerate(home.columns):
-        found = reasons.counts(item.support, spans)
+        found = reasons.counts(item.support, home.uses, spans)
         for lane in np.flatnonzero(wanted[k]).tolist():
             counts = {reason: int(count[lane]) for reason, count in found.items()}
             undefined = counts.pop("expected") - int(present[k, lane])

@@ -40,7 +40,12 @@ class _Bars:
 @click.option(
     "--bars", "files", multiple=True, type=click.Path(path_type=Path), help="Check on these files or folders."
 )
-@click.option("--pair", "pairs", multiple=True, help="Pairs to check on (default three); of --bars: the files' pair.")
+@click.option(
+    "--pair",
+    "pairs",
+    multiple=True,
+    help="Pairs to check on (default three, of panel datasets all); of --bars: the files' pair.",
+)
 @click.option("--days", type=click.IntRange(1), default=None, help="Days of bars [default: what warm-ups need].")
 @click.option("--simulated", is_flag=True, help="Check on simulated bars; needs no project.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the certificates as JSON.")
@@ -205,14 +210,15 @@ def _demand(found: Sequence[CheckResult], summary: str) -> None:
 
 def _simulated_world(homes: Sequence[Dataset], pairs: Sequence[str], days: int | None) -> World:
     from bqx.features.checks import World
-    from bqx.features.checks.reach import longest
+    from bqx.features.checks.reach import few_of, longest
     from bqx.features.checks.world import trading_day_after
     from bqx.market.calendar import DAY, Calendar, minute_of
+    from bqx.market.pairs import PAIRS
     from bqx.market.simulated import simulate
 
     calendar = Calendar.load()
     end = minute_of(datetime(2024, 3, 17, 22, tzinfo=UTC))  # a month ends and New York's clock changes before it
     start = calendar.segment_start(end - (days or longest(homes, calendar, end)) * DAY)
-    names = list(pairs) or ["eurusd", "usdjpy", "audnzd"]
+    names, few = (list(pairs), ()) if pairs else few_of(homes, PAIRS, ("eurusd", "usdjpy", "audnzd"))
     frames = simulate(calendar, start, end, seed=1, pairs=names, origin_minute=start)
-    return World(frames, calendar, trading_day_after(calendar, start), tuple(frames))
+    return World(frames, calendar, trading_day_after(calendar, start), tuple(frames), few)

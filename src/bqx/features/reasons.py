@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cached_property
 
@@ -34,6 +35,7 @@ class Reasons:
     def __init__(self, view: View) -> None:
         self.view = view
         self._counted: dict[tuple[Support, bytes], dict[str, NDArray[np.int64]]] = {}
+        self._tails: dict[int, Reasons] = {}
 
     @cached_property
     def _whole(self) -> View:
@@ -54,35 +56,54 @@ class Reasons:
         quotes = dict.fromkeys(QUOTE_COLUMNS, np.where(quoted & priced, 1.0, np.nan))
         return View(replace(panel, volume=volume, quotes=quotes), self.view.calendar, self.view.baseline)
 
-    def masks(self, support: Support) -> dict[str, Mask]:
+    def masks(self, support: Support, uses: AbstractSet[str]) -> dict[str, Mask]:
         """Each reason but "undefined", and "expected" where a value must be: masks (n, pairs) that exclude each other
-        and cover every row."""
+        and cover every row. uses : of the column's dataset; what it does not use is not asked."""
         valid = support.valid(self.view)
         late = self.view.stream >= support.warmup
         left = late & ~valid
         out: dict[str, Mask] = {"expected": late & valid, "warm-up": ~late}
-        hypotheses: dict[str, Callable[[], Mask]] = {
-            "closure": lambda: ~support.valid(self._whole),
-            "baseline": lambda: ~support.valid(self._based),
-            "capability": lambda: support.valid(self._capable),
+        hypotheses: dict[str, tuple[bool, Callable[[], Mask]]] = {
+            "closure": (True, lambda: ~support.valid(self._whole)),
+            "baseline": ("baseline" in uses, lambda: ~support.valid(self._based)),
+            "capability": (bool(uses & {"volume", "quotes"}), lambda: support.valid(self._capable)),
         }
-        for reason, where in hypotheses.items():
-            out[reason] = left & where() if left.any() else np.zeros_like(left)
+        for reason, (possible, where) in hypotheses.items():
+            out[reason] = left & where() if possible and left.any() else np.zeros_like(left)
             left = left & ~out[reason]
         out["gap"] = left
         return out
 
-    def counts(self, support: Support, spans: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    def counts(
+        self, support: Support, uses: AbstractSet[str], spans: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.int64]]:
         """Rows of each mask by pair, within each pair's rows; spans : first row and the row after the last, shape
-        (pairs, 2). Kept, for many columns see the same."""
+        (pairs, 2). Kept, for many columns see the same; asked of no more of the panel than the support can see."""
         key = (support, spans.tobytes())
         if key not in self._counted:
-            masks = self.masks(support)
+            row = self._begin(support, int(spans[:, 0].min(initial=len(self.view.panel.grid))))
+            masks = self._tail(row).masks(support, uses)
             self._counted[key] = {
-                reason: np.array([mask[a:b, lane].sum() for lane, (a, b) in enumerate(spans)], dtype=np.int64)
+                reason: np.array([mask[a - row : b - row, lane].sum() for lane, (a, b) in enumerate(spans)])
                 for reason, mask in masks.items()
             }
         return self._counted[key]
+
+    def _begin(self, support: Support, row: int) -> int:
+        """Row of the segment start that values from `row` on can see back to."""
+        grid, calendar = self.view.panel.grid, self.view.calendar
+        if row >= len(grid):
+            return 0
+        minute = calendar.segment_start(support.earliest(int(grid.minute[row]), calendar))
+        return grid.index(minute) if minute > grid.minute[0] else 0
+
+    def _tail(self, row: int) -> Reasons:
+        if row == 0:
+            return self
+        if row not in self._tails:
+            panel = self.view.panel.slice(row, len(self.view.panel.grid))
+            self._tails[row] = Reasons(View(panel, self.view.calendar, self.view.baseline))
+        return self._tails[row]
 
 
 def _filled(panel: Panel, lanes: int) -> Panel:

@@ -45,8 +45,20 @@ def check_redundancy(home: Dataset, world: World) -> list[CheckResult]:
 
 
 def _same_by_declaration(home: Dataset, a: Column, b: Column) -> bool:
-    names = {f"{home.name}.{c.name}" for c in (a, b)} | {a.name, b.name}
-    return a.alias_of in names or b.alias_of in names or (a.alias_of is not None and a.alias_of == b.alias_of)
+    """One is declared the alias of the other, or both of a third."""
+    return _root(home, a) == _root(home, b)
+
+
+def _root(home: Dataset, item: Column) -> str:
+    """`dataset.column` at the end of its chain of aliases."""
+    seen = {item.name}
+    while item.alias_of is not None:
+        place, _, name = item.alias_of.rpartition(".")
+        if place != home.name or name not in home.by_name or name in seen:
+            return item.alias_of
+        seen.add(name)
+        item = home.by_name[name]
+    return f"{home.name}.{item.name}"
 
 
 def _result(

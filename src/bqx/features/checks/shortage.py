@@ -45,5 +45,5 @@ def _judge(home: Dataset, result: CheckResult, world: World, bars: int, lacking:
 def _lacking(home: Dataset, columns: list[str], world: World) -> set[str]:
     """Columns that are NULL by capability and never have a value."""
     reasons = Reasons(world.view(*world.span))
-    masks = {name: reasons.masks(home.by_name[name].support) for name in columns}
+    masks = {name: reasons.masks(home.by_name[name].support, home.uses) for name in columns}
     return {name for name, mask in masks.items() if mask["capability"].any() and not mask["expected"].any()}

@@ -29,12 +29,16 @@ def trading_day_after(calendar: Calendar, minute: int) -> int:
 
 @dataclass(frozen=True)
 class World:
-    """Bars of some pairs (BARS_SCHEMA, sorted, unique, open minutes) and T0."""
+    """Bars of some pairs (BARS_SCHEMA, sorted, unique, open minutes) and T0.
+
+    few : pairs that suffice for datasets in which a pair sees only itself; empty for all.
+    """
 
     frames: Mapping[str, pl.DataFrame]
     calendar: Calendar
     t0: int
     pairs: tuple[str, ...] = field(default=())
+    few: tuple[str, ...] = field(default=())
     _kept: dict[str, Kept] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -163,3 +163,26 @@ def fluctuation_exponents(
         lanes[:, back - (start - first) :] = splice(y, segment, ends, first, start, stop).T
         _stretch(lanes, seg_age[start:stop], back, *settings, *tables, out[:, start:stop])
     return out
+
+
+@kernel
+def fluctuation_step(
+    x: F8, r: int, floor: int, window: int, need: int, sizes: I8, weights: F8, out: F8, row: int
+) -> None:  # fmt: skip
+    """The exponent of rows max(r - window + 1, floor) .. r of the ring `x` (row k at k % len(x)) into out[row]; sizes
+    and weights (1, sizes) as :func:`box_sizes` and :func:`slope_weights` give them."""
+    levels = 1
+    while 1 << levels <= sizes[-1]:
+        levels += 1
+    y, none = np.empty(window), np.zeros(1, dtype=np.int32)
+    power, spare = np.empty((levels, HELD_WITH_HOLES, window)), np.empty((2, HELD_WITH_HOLES, window))
+    work, found = np.empty((6, window)), np.empty((1, 1))
+    windows = np.full(1, window, dtype=np.int64)
+    for j in range(x.shape[1]):
+        holes = False
+        for k in range(window):
+            at = r - window + 1 + k
+            y[k] = x[at % len(x), j] if at >= floor else np.nan
+            holes |= y[k] != y[k]
+        _lane(y, window - 1, holes, windows, sizes, weights, power, spare, work, found)
+        _emit(y, none, window - 1, window, need, False, found[0], out[row : row + 1], j)

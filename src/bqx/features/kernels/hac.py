@@ -22,13 +22,16 @@ CLOSE = 1e-4
 """Where the squares that are left are a smaller part of those they come from, the window is added up anew: the sums
 would lose more digits than these four."""
 
-BB, BA, AA, A0, A1, A2, B0, B1, B2 = range(9)
-"""Rows of the sums of squares and products of a = sum z and b = sum k z of L + 1 neighbours, and of a and b times 1, m
-and m^2 with m the middle of their places."""
+BB, BA, AA, AN, AP, AQ, BN, BP, BQ = range(9)
+"""Rows of the sums of products of a = sum z, b = sum k z, n = sum 1, p = sum k and q = sum k^2 of L + 1 neighbours."""
 BLOCK_SUMS = 9
+NN, NP, NQ, PP, PQ, QQ = range(6)
+"""Rows of what the sums of products of n, p and q lack because bars are missing."""
+LACKS = 6
 
-Blocks = tuple[F8, F8, F8, F8, F8]
-"""back (blocks, BLOCK_SUMS, pairs), front and total (BLOCK_SUMS, pairs), a and b of the latest block, work rows."""
+Blocks = tuple[F8, F8, F8, F8, F8, F8, F8, F8]
+"""back (blocks, BLOCK_SUMS, pairs), front and total (BLOCK_SUMS, pairs), the same three of LACKS; a, b, n, p and q of
+the latest block, work rows."""
 
 
 def slope_t(x: F8, seg_age: I4, window: int, need: int, lag: int, across: bool, levels: Levels | None = None) -> F8:
@@ -44,66 +47,99 @@ def slope_t(x: F8, seg_age: I4, window: int, need: int, lag: int, across: bool, 
 @kernel
 def block_state(window: int, lag: int, p: int) -> Blocks:
     sums = (np.zeros((window - lag, BLOCK_SUMS, p)), np.zeros((BLOCK_SUMS, p)), np.zeros((BLOCK_SUMS, p)))
-    return (sums[0], sums[1], sums[2], np.zeros((2, p)), np.zeros((5, p)))
+    lacks = (np.zeros((window - lag, LACKS, p)), np.zeros((LACKS, p)), np.zeros((LACKS, p)))
+    return (sums[0], sums[1], sums[2], lacks[0], lacks[1], lacks[2], np.zeros((5, p)), np.zeros((5, p)))
 
 
 @kernel
-def _block(y: F8, r: int, k: float, lag: int, floor: int, shift: F8, pair: F8) -> None:
-    """sum z and sum k z of rows r - lag .. r into `pair`; row r has place k."""
-    cap, p = y.shape
-    pair[:] = 0.0
+def _block(y: F8, r: int, k: float, lag: int, floor: int, holes: bool, shift: F8, found: F8) -> None:
+    """a, b, n, p and q of rows r - lag .. r into `found`; row r has place k. holes : some may be missing."""
+    cap, lanes = y.shape
+    m, kappa = k - 0.5 * lag, lag * (lag + 1.0) * (lag + 2.0) / 12.0
+    n, one, two = lag + 1.0, (lag + 1.0) * m, (lag + 1.0) * (m * m) + kappa
+    for j in range(lanes):
+        found[0, j], found[1, j] = 0.0, 0.0
+        found[2, j], found[3, j], found[4, j] = n, one, two
     for i in range(lag + 1):
-        if r - i >= floor:
-            row, place = (r - i) % cap, k - i
-            for j in range(p):
+        row, place, absent = (r - i) % cap, k - i, r - i < floor
+        if not absent:
+            for j in range(lanes):
                 z = y[row, j] - shift[j]
                 z = z if z == z else 0.0
-                pair[0, j] += z
-                pair[1, j] += place * z
+                found[0, j] += z
+                found[1, j] += place * z
+        if holes:
+            for j in range(lanes):
+                gone = 1.0 if absent or y[row, j] != y[row, j] else 0.0
+                found[2, j] -= gone
+                found[3, j] -= gone * place
+                found[4, j] -= gone * (place * place)
 
 
 @kernel
-def _add_block(pair: F8, m: float, before: F8, after: F8) -> None:
-    """after = before + what the block adds to each sum; three sums a loop, for longer ones do not vectorise."""
-    p = pair.shape[1]
-    for j in range(p):
-        a, b = pair[0, j], pair[1, j]
+def _add_block(found: F8, before: F8, after: F8) -> None:
+    """after = before + the block's products; three sums a loop, for longer ones do not vectorise."""
+    lanes = found.shape[1]
+    for j in range(lanes):
+        a, b = found[0, j], found[1, j]
         after[BB, j] = before[BB, j] + b * b
         after[BA, j] = before[BA, j] + b * a
         after[AA, j] = before[AA, j] + a * a
-    for j in range(p):
-        a = pair[0, j]
-        after[A0, j] = before[A0, j] + a
-        after[A1, j] = before[A1, j] + m * a
-        after[A2, j] = before[A2, j] + (m * m) * a
-    for j in range(p):
-        b = pair[1, j]
-        after[B0, j] = before[B0, j] + b
-        after[B1, j] = before[B1, j] + m * b
-        after[B2, j] = before[B2, j] + (m * m) * b
+    for j in range(lanes):
+        a = found[0, j]
+        after[AN, j] = before[AN, j] + found[2, j] * a
+        after[AP, j] = before[AP, j] + found[3, j] * a
+        after[AQ, j] = before[AQ, j] + found[4, j] * a
+    for j in range(lanes):
+        b = found[1, j]
+        after[BN, j] = before[BN, j] + found[2, j] * b
+        after[BP, j] = before[BP, j] + found[3, j] * b
+        after[BQ, j] = before[BQ, j] + found[4, j] * b
 
 
 @kernel
-def _blocks_step(y: F8, r: int, age: int, window: int, lag: int, floor: int, shift: F8, blocks: Blocks) -> None:
-    """Take the block that ends at row r in; `total` then covers those that lie inside the window. The anchor is set
+def _add_lacks(found: F8, k: float, lag: int, before: F8, after: F8) -> None:
+    """after = before + what the products of n, p and q lack; 0 in lanes whose block is whole."""
+    m, kappa = k - 0.5 * lag, lag * (lag + 1.0) * (lag + 2.0) / 12.0
+    n, p, q = lag + 1.0, (lag + 1.0) * m, (lag + 1.0) * (m * m) + kappa
+    for j in range(found.shape[1]):
+        after[NN, j] = before[NN, j] + (n * n - found[2, j] * found[2, j])
+        after[NP, j] = before[NP, j] + (n * p - found[2, j] * found[3, j])
+        after[NQ, j] = before[NQ, j] + (n * q - found[2, j] * found[4, j])
+    for j in range(found.shape[1]):
+        after[PP, j] = before[PP, j] + (p * p - found[3, j] * found[3, j])
+        after[PQ, j] = before[PQ, j] + (p * q - found[3, j] * found[4, j])
+        after[QQ, j] = before[QQ, j] + (q * q - found[4, j] * found[4, j])
+
+
+@kernel
+def _blocks_step(y: F8, r: int, age: int, window: int, lag: int, floor: int, state: State, blocks: Blocks) -> None:
+    """Take the block that ends at row r in; the totals then cover those that lie inside the window. The anchor is set
     already."""
-    back, front, total, pair, _ = blocks
+    back, front, total, lack_back, lack_front, lack, found, _ = blocks
+    shift, flags = state[6], state[7]
     many = window - lag
     d = age % many
+    behind = flags[0] > 0.0
     if d == 0:
-        front[:] = 0.0
-        for q in range(1, many):
-            if r - q - lag >= floor:
-                _block(y, r - q, float(-q), lag, floor, shift, pair)
-                _add_block(pair, -q - 0.5 * lag, back[q - 1], back[q])
-            else:
-                back[q] = back[q - 1]
-    _block(y, r, float(d), lag, floor, shift, pair)
-    _add_block(pair, d - 0.5 * lag, front, front)
-    q = many - 1 - d
-    for i in range(BLOCK_SUMS):
+        front[:], lack_front[:], lack[:] = 0.0, 0.0, 0.0
+        for i in range(1, many):
+            _block(y, r - i, float(-i), lag, floor, behind, shift, found)
+            _add_block(found, back[i - 1], back[i])
+            if behind:
+                _add_lacks(found, float(-i), lag, lack_back[i - 1], lack_back[i])
+    holes = behind or flags[1] > 0.0
+    _block(y, r, float(d), lag, floor, holes, shift, found)
+    _add_block(found, front, front)
+    i = many - 1 - d
+    for k in range(BLOCK_SUMS):
         for j in range(y.shape[1]):
-            total[i, j] = front[i, j] + back[q, i, j]
+            total[k, j] = front[k, j] + back[i, k, j]
+    if holes:
+        _add_lacks(found, float(d), lag, lack_front, lack_front)
+        for k in range(LACKS):
+            for j in range(y.shape[1]):
+                lack[k, j] = lack_front[k, j] + (lack_back[i, k, j] if behind else 0.0)
 
 
 @kernel
@@ -130,8 +166,8 @@ def slope_t_step(
     equal_run_step(y, r % len(y), run, last)
     many = window - lag
     c = position_step(y, r, age, window, many, floor, state) - 0.5 * (window - 1)
-    _blocks_step(y, r, age, window, lag, floor, state[6], blocks)
-    total, holes, shift, sums, work = state[2], state[5], state[6], blocks[2], blocks[4]
+    _blocks_step(y, r, age, window, lag, floor, state, blocks)
+    total, holes, shift, sums, work = state[2], state[5], state[6], blocks[2], blocks[7]
     p = y.shape[1]
     if age < youngest:
         for j in range(p):
@@ -149,28 +185,78 @@ def slope_t_step(
     v4 = v2 * (3.0 * many * many - 7.0) / 20.0
     pure = n1 * n1 * v4 + 2.0 * n1 * kappa * v2 + kappa * kappa * many
     for j in range(p):
-        lin1 = (sums[B1, j] - c * sums[B0, j]) - c * (sums[A1, j] - c * sums[A0, j])
-        lin2 = (sums[B2, j] - 2.0 * c * sums[B1, j]) + c * c * sums[B0, j]
-        lin2 -= c * ((sums[A2, j] - 2.0 * c * sums[A1, j]) + c * c * sums[A0, j])
-        work[3, j] = lin1
-        work[4, j] = n1 * lin2 + kappa * (sums[B0, j] - c * sums[A0, j])
+        work[3, j] = (sums[BP, j] - c * sums[BN, j]) - c * (sums[AP, j] - c * sums[AN, j])
+        two = (sums[BQ, j] - 2.0 * c * sums[BP, j]) + c * c * sums[BN, j]
+        work[4, j] = two - c * ((sums[AQ, j] - 2.0 * c * sums[AP, j]) + c * c * sums[AN, j])
     for j in range(p):
         a, b = work[0, j], work[1, j]
         square = (sums[BB, j] - 2.0 * c * sums[BA, j]) + c * c * sums[AA, j]
         own = a * a * (n1 * n1 * v2) + b * b * pure
-        whole = ((square - 2.0 * a * n1 * work[3, j]) - 2.0 * b * work[4, j]) + own + work[2, j]
+        whole = ((square - 2.0 * a * work[3, j]) - 2.0 * b * work[4, j]) + own + work[2, j]
         most = (sums[BB, j] + c * c * sums[AA, j]) + own
         t = b * spread / np.sqrt(whole / n1)
         zz = total[ZZ, j] - total[Z, j] * a
         flat = (run[j] >= window) | (zz <= (TINY * TINY) * window)
         t = t if whole > CLOSE * most else np.inf
         t = np.nan if flat else t
-        out[row, j] = t if holes[0, j] == 0.0 else np.inf
+        out[row, j] = t if holes[0, j] == 0.0 else -np.inf
     for j in range(p):
-        if out[row, j] == np.inf:
-            many_valid = window - holes[0, j]
-            ok = many_valid >= need and run[j] < many_valid
-            out[row, j] = _anew(y, r, max(floor, r - window + 1), lag, j, shift[j]) if ok else np.nan
+        if abs(out[row, j]) == np.inf:
+            n = window - holes[0, j]
+            ok = n >= need and run[j] < n
+            t = np.inf if ok else np.nan
+            if ok and holes[0, j] > 0.0:
+                t = _with_holes(y, r, max(floor, r - window + 1), window, lag, j, c, state, blocks)
+            out[row, j] = _anew(y, r, max(floor, r - window + 1), lag, j, shift[j]) if t == np.inf else t
+
+
+@kernel
+def _with_holes(
+    y: F8, r: int, first: int, window: int, lag: int, j: int, centre: float, state: State, blocks: Blocks
+) -> float:
+    """The t statistic of a lane with missing bars, infinite where it is to be worked out anew."""
+    total, holes, shift, sums, lack = state[2], state[5], state[6][j], blocks[2], blocks[5]
+    cap, many = len(y), float(window - lag)
+    n = window - holes[0, j]
+    u = centre * holes[0, j] - holes[1, j]
+    uu = window * (float(window) * window - 1.0) / 12.0
+    uu -= (holes[2, j] - 2.0 * centre * holes[1, j]) + centre * centre * holes[0, j]
+    uu -= u * (u / n)
+    a = total[Z, j] / n
+    uz = (total[KZ, j] - centre * total[Z, j]) - u * a
+    b, c = uz / uu, centre + u / n
+    if total[ZZ, j] - total[Z, j] * a <= (TINY * TINY) * n:
+        return np.nan
+    # sums of m, m^2, m^3, m^4 over the middles m of all blocks, and of products of whole blocks' n, p and q
+    n1, kappa = lag + 1.0, lag * (lag + 1.0) * (lag + 2.0) / 12.0
+    v2 = many * (many * many - 1.0) / 12.0
+    v4 = v2 * (3.0 * many * many - 7.0) / 20.0
+    square = centre * centre
+    m1, m2 = many * centre, many * square + v2
+    m3, m4 = centre * (many * square + 3.0 * v2), square * (many * square + 6.0 * v2) + v4
+    nn, np_, nq = n1 * n1 * many - lack[NN, j], n1 * n1 * m1 - lack[NP, j], n1 * (n1 * m2 + kappa * many) - lack[NQ, j]
+    pp, pq = n1 * n1 * m2 - lack[PP, j], n1 * (n1 * m3 + kappa * m1) - lack[PQ, j]
+    qq = n1 * n1 * m4 + 2.0 * n1 * kappa * m2 + kappa * kappa * many - lack[QQ, j]
+    one = (sums[BP, j] - c * sums[BN, j]) - c * (sums[AP, j] - c * sums[AN, j])
+    two = (sums[BQ, j] - 2.0 * c * sums[BP, j]) + c * c * sums[BN, j]
+    two -= c * ((sums[AQ, j] - 2.0 * c * sums[AP, j]) + c * c * sums[AN, j])
+    first_two = (pp - 2.0 * c * np_) + c * c * nn
+    mixed = ((pq - 2.0 * c * pp) + c * c * np_) - c * ((nq - 2.0 * c * np_) + c * c * nn)
+    second = ((qq - 4.0 * c * pq) + c * c * (2.0 * nq + 4.0 * pp)) - c * c * c * (4.0 * np_ - c * nn)
+    own = a * a * first_two + b * b * second
+    whole = (sums[BB, j] - 2.0 * c * sums[BA, j]) + c * c * sums[AA, j]
+    whole = ((whole - 2.0 * a * one) - 2.0 * b * two) + (own + 2.0 * a * b * mixed)
+    most = sums[BB, j] + c * c * sums[AA, j] + own
+    middle = 0.5 * (window - 1) + u / n
+    for end in range(2):
+        together = 0.0
+        for i in range(lag):
+            at = r - i if end else r - window + 1 + i
+            place = (window - 1 - i if end else i) - middle
+            z = y[at % cap, j] - shift if at >= first else np.nan
+            together += place * ((z - a) - b * place) if z == z else 0.0
+            whole += together * together
+    return uz / np.sqrt(whole / n1) if whole > CLOSE * most else np.inf
 
 
 @kernel
