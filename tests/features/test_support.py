@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -275,29 +275,26 @@ def noisy(world: World, before: int) -> World:
 def from_the_beginning(world: World, home: Dataset, columns: list[str], start: int, end: int) -> NDArray[np.float64]:
     """Values of [start, end) from all bars there are, not only from those a unit would load."""
     shown = world.panel(world.calendar.segment_start(world.span[0]), end)
-    values = evaluate(home, Streams(shown, world.calendar, world.anchors()), columns, shown.grid.index(start))
-    return np.stack(list(values.values()), axis=2)
+    row = shown.grid.index(start)
+    values = evaluate(home, Streams(shown, world.calendar, world.anchors()), columns)
+    return np.stack([value[row:] for value in values.values()], axis=2)
 
 
 @pytest.mark.parametrize("name", datasets())
-def test_nothing_before_earliest_matters(name: str, world: World) -> None:
-    """Bars before `earliest` are replaced by noise and all of them loaded: no bit moves. Level columns, which also use
-    the baseline and the closure gaps since T0, are not asked."""
+def test_nothing_before_earliest_matters(name: str, world_for: Callable[[Dataset], World]) -> None:
+    """Bars before `earliest` are replaced by noise and all of them loaded: no bit moves, in the middle of a week and as
+    one opens. Level columns, which also use the baseline and the closure gaps since T0, are not asked."""
     home = datasets()[name]
+    world = world_for(home)
     columns = [c.name for c in home.columns if "level" not in c.tags]
     compared = 0
-    for start in (
-        utc("2024-03-01"),
-        utc("2024-03-07", "03:00"),
-        utc("2024-03-10", "21:00"),
-        utc("2024-03-14", "15:00"),
-    ):
+    for start in (utc("2024-03-10", "21:00"), utc("2024-03-14", "15:00")):
         begin = earliest(home, start, world.calendar, columns)
         honest = from_the_beginning(world, home, columns, start, start + 300)
         bent = from_the_beginning(noisy(world, begin), home, columns, start, start + 300)
         assert same_bits(honest, bent).all()
         compared += int((~np.isnan(honest)).sum())
-    assert compared > 5000
+    assert compared > 1000
 
 
 @pytest.mark.parametrize("path", ["returns_raw_rate.ret_1440", "returns_std_rate.retz_1", "returns_std_bqx.retz_1",
