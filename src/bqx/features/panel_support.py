@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.groups import Group, canonical, members
+from bqx.features.groups import Group, canonical
+from bqx.features.groups import members as find_members
 from bqx.features.support import Mask, Support, View, counts, needed
 from bqx.market.calendar import Calendar
 
 STALE = 2
 """A price carried for more minutes than this enters no correlation and no rank across pairs."""
+
+members = lru_cache(maxsize=64)(find_members)
+
+_MASKS: WeakKeyDictionary[View, dict[Support, Mask]] = WeakKeyDictionary()
+"""Masks that several columns share, as long as their view lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,12 @@ class Jointly(Support):
         return self.of.earliest(at, calendar)
 
     def valid(self, view: View) -> Mask:
+        masks = _MASKS.setdefault(view, {})
+        if self not in masks:
+            masks[self] = self._valid(view)
+        return masks[self]
+
+    def _valid(self, view: View) -> Mask:
         own = self.of.valid(view)
         group = members(view.panel.pairs, self.group)
         out = np.zeros(own.shape, dtype=bool)

@@ -73,7 +73,7 @@ def make_reference(domain: Domain, parse: Callable[[str], tuple[str, Group, int]
 
         values = _once(streams, domain, x)
         if kind == "corr":
-            each = [s * _pair_reference(values, row, w, pair, k) for k, s in lanes]
+            each = _pairs_reference(values, row, w, pair, lanes)
             return float(np.mean(np.abs(each) if group == "cross" else each))
         if kind in ("corr_delta", "corr_z", "corr_stability"):
 
@@ -93,19 +93,30 @@ def make_reference(domain: Domain, parse: Callable[[str], tuple[str, Group, int]
             deviation = np.std(turned, ddof=1)
             return float(deviation if kind == "divergence" else (change[pair] - np.mean(turned)) / deviation)
         if kind == "vol_ratio":
-            deviations = np.nanstd(series[row - w + 1 : row + 1], axis=0, ddof=1)
-            return float(deviations[pair] / np.mean([deviations[k] for k, _ in lanes]))
+            recent = series[row - w + 1 : row + 1]
+            return float(_std_reference(recent[:, pair]) / np.mean([_std_reference(recent[:, k]) for k, _ in lanes]))
         rows = values[row - w : row + 1]
-        g = np.array([np.mean([s * v[k] for k, s in lanes]) for v in rows])
+        g = np.mean(np.array([s * rows[:, k] for k, s in lanes]), axis=0)
         own = rows[:, pair]
         return _corr_reference(g[:-1], own[1:]) - _corr_reference(own[:-1], g[1:])
 
     return reference
 
 
-def _pair_reference(x: F8, row: int, w: int, i: int, j: int) -> float:
+def _pairs_reference(x: F8, row: int, w: int, pair: int, lanes: list[tuple[int, int]]) -> F8:
+    """Correlations of one lane with each of some others, turned by their signs, over the rows both have."""
     rows = x[row - w + 1 : row + 1]
-    return _corr_reference(rows[:, i], rows[:, j])
+    b = rows[:, [k for k, _ in lanes]]
+    both = ~np.isnan(b) & ~np.isnan(rows[:, [pair]])
+    n = both.sum(axis=0)
+    a, b = np.where(both, rows[:, [pair]], 0.0), np.where(both, b, 0.0)
+    a, b = np.where(both, a - a.sum(axis=0) / n, 0.0), np.where(both, b - b.sum(axis=0) / n, 0.0)
+    signs = np.array([s for _, s in lanes])
+    return np.asarray(signs * (a * b).sum(axis=0) / np.sqrt((a * a).sum(axis=0) * (b * b).sum(axis=0)))
+
+
+def _std_reference(x: F8) -> float:
+    return float(np.std(x[~np.isnan(x)], ddof=1))
 
 
 def _corr_reference(a: F8, b: F8) -> float:
