@@ -43,6 +43,12 @@ class Reasons:
         return View(_filled(self.view.panel, 1), self.view.calendar, np.array([0]))
 
     @cached_property
+    def _everyone(self) -> View:
+        """All pairs like that, for values that look at other pairs too."""
+        lanes = self.view.panel.shape[1]
+        return View(_filled(self.view.panel, lanes), self.view.calendar, np.zeros(lanes, dtype=np.int64))
+
+    @cached_property
     def _based(self) -> View:
         """Such pairs with the baselines there are."""
         panel = self.view.panel
@@ -64,7 +70,7 @@ class Reasons:
         left = late & ~valid
         out: dict[str, Mask] = {"expected": late & valid, "warm-up": ~late}
         hypotheses: dict[str, tuple[bool, Callable[[], Mask]]] = {
-            "closure": (True, lambda: ~support.valid(self._whole)),
+            "closure": (True, lambda: ~support.valid(self._everyone if "panel" in uses else self._whole)),
             "baseline": ("baseline" in uses, lambda: ~support.valid(self._based)),
             "capability": (bool(uses & {"volume", "quotes"}), lambda: support.valid(self._capable)),
         }
@@ -111,7 +117,7 @@ def _filled(panel: Panel, lanes: int) -> Panel:
     ones = np.ones((len(panel.grid), lanes))
     return replace(
         panel,
-        pairs=tuple(f"lane{k}" for k in range(lanes)),
+        pairs=panel.pairs[:lanes],
         open=ones,
         high=ones,
         low=ones,

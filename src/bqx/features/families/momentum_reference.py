@@ -25,7 +25,7 @@ def make_reference(domain: Domain, w: int) -> Reference:
             lanes[domain, pair] = _Lane(streams, domain, pair)
         if column == "breakout":
             return lanes[domain, pair].breakout(row, w) / atr(streams, "atr_60", row, pair)
-        return lanes[domain, pair].value(column, row, w)
+        return lanes[domain, pair].value_reference(column, row, w)
 
     return reference
 
@@ -46,10 +46,10 @@ class _Lane:
         for s in range(int(self.segment[first]), int(self.segment[r]) + 1):
             begin, end = (int(x) for x in np.searchsorted(self.segment, [s, s + 1]))
             later = self.ends[s : int(self.segment[r])]
-            parts.append(self.y[max(begin, first) : min(end, r + 1)] - float(np.nansum(later)))
+            parts.append(self.y[max(begin, first) : min(end, r + 1)] - math.fsum(v for v in later if not math.isnan(v)))
         return np.concatenate(parts)
 
-    def value(self, column: str, r: int, w: int) -> float:
+    def value_reference(self, column: str, r: int, w: int) -> float:
         y, now = self.y[r - w + 1 : r + 1], float(self.y[r])
         match column:
             case "mom_acc":
@@ -58,9 +58,9 @@ class _Lane:
             case "sma_gap":
                 return now - float(np.mean(y[~np.isnan(y)]))
             case "ema_gap":
-                return now - self.ema(r, w)
+                return now - self.ema_reference(r, w)
             case "ema_cross":
-                return self.ema(r, w // 3) - self.ema(r, w)
+                return self.ema_reference(r, w // 3) - self.ema_reference(r, w)
             case "lin_t":
                 return _newey_west_reference(y)
             case "trend_div":
@@ -80,12 +80,12 @@ class _Lane:
                 bottom = float(np.min(_valid(self.low, r, w)))
                 return (now - bottom) / (float(np.max(_valid(self.high, r, w))) - bottom)
             case "ac1":
-                return self.serial(r, 4 * w)
+                return self.serial_reference(r, 4 * w)
             case "mom_rank":
                 return self.rank(r, w)
         return _fit_reference(column, y)
 
-    def ema(self, r: int, n: int) -> float:
+    def ema_reference(self, r: int, n: int) -> float:
         """Weights written out: those of the seed and of the values after it."""
         start = r - int(self.age[r])
         path = self.joined(max(0, start - 10 * n), r)
@@ -93,9 +93,9 @@ class _Lane:
         keep = 1.0 - 2.0 / (n + 1)
         later = path[n:]
         weights = (1.0 - keep) * keep ** np.arange(len(later), dtype=float)[::-1]
-        return keep ** len(later) * float(np.mean(path[:n])) + math.fsum(weights * later)
+        return keep ** len(later) * float(np.mean(path[:n])) + float(np.dot(weights, later))
 
-    def serial(self, r: int, pairs: int) -> float:
+    def serial_reference(self, r: int, pairs: int) -> float:
         rows = np.arange(max(1, r - pairs + 1), r + 1)
         rows = rows[self.age[rows] >= 1]
         now, then = self.dy[rows], self.dy[rows - 1]
@@ -160,27 +160,26 @@ def _newey_west_reference(y: F8) -> float:
 
 
 def _fit_reference(column: str, y: F8) -> float:
-    """Line and parabola by numpy's orthogonal polynomials, x = 0 now, one unit a window."""
+    """Line and parabola by Householder's least squares, x = 0 now, one unit a window."""
     valid = ~np.isnan(y)
     w = len(y)
     x = (np.arange(w, dtype=float)[valid] - (w - 1)) / w
     v = y[valid] - np.mean(y[valid])
-    line, curve = (np.polynomial.Polynomial.fit(x, v, degree) for degree in (1, 2))
-    whole, one, two = (math.fsum(e * e) for e in (v, v - line(x), v - curve(x)))
-    c = curve.convert().coef
-    c = np.pad(c, (0, 3 - len(c)))
+    powers = np.column_stack([np.ones(len(x)), x, x * x])
+    line, curve = (np.linalg.lstsq(powers[:, :n], v)[0] for n in (2, 3))
+    whole, one, two = (float(np.sum(e * e)) for e in (v, v - powers[:, :2] @ line, v - powers @ curve))
     match column:
         case "lin_slope":
-            return float(line.deriv()(0.0)) / w
+            return float(line[1]) / w
         case "lin_r2":
             return 1.0 - one / whole
         case "quad_curv":
-            return 2.0 * float(c[2]) / w**2
+            return 2.0 * float(curve[2]) / w**2
         case "quad_r2_gain":
             return (one - two) / whole
         case "quad_apex":
-            return float(np.clip(-c[1] / (2.0 * c[2]) * w, -w, w))
-    return (float(v[-1]) - float(curve(0.0))) / math.sqrt(two / len(v))
+            return float(np.clip(-curve[1] / (2.0 * curve[2]) * w, -w, w))
+    return (float(v[-1]) - float(curve[0])) / math.sqrt(two / len(v))
 
 
 _LANES: WeakKeyDictionary[Streams, dict[tuple[Domain, int], _Lane]] = WeakKeyDictionary()

@@ -69,6 +69,16 @@ def _take_week(x: F8, place: I4, week: int, slot: int, state: F8) -> None:
 
 
 @kernel
+def _take_weeks(x: F8, place: I4, week: int, slot: int, state: F8) -> None:
+    """Sums over the WEEKS weeks before `week` into `state`."""
+    for j in range(x.shape[1]):
+        state[SHIFT, j] = np.nan
+        state[S1, j], state[S2, j], state[COUNT, j], state[HAD, j] = 0.0, 0.0, 0.0, 0.0
+    for k in range(week, week + WEEKS):
+        _take_week(x, place, k, slot, state)
+
+
+@kernel
 def weekly_step(x: F8, r: int, place: I4, week: int, slot: int, least: float, state: F8, out: F8, row: int) -> None:
     """Standard score of bar r of the ring `x` (row k at k % len(x)) into out[row].
 
@@ -77,11 +87,7 @@ def weekly_step(x: F8, r: int, place: I4, week: int, slot: int, least: float, st
     one of the sample: their squares lose at most a factor of its size (40), and are 0 only where all values are equal.
     """
     cap, p = x.shape
-    for j in range(p):
-        state[SHIFT, j] = np.nan
-        state[S1, j], state[S2, j], state[COUNT, j], state[HAD, j] = 0.0, 0.0, 0.0, 0.0
-    for k in range(week, week + WEEKS):
-        _take_week(x, place, k, slot, state)
+    _take_weeks(x, place, week, slot, state)
     for j in range(p):
         n, s = state[COUNT, j], state[S1, j]
         a = (x[r % cap, j] - state[SHIFT, j]) - s / n
@@ -106,6 +112,30 @@ def weekly_scores(x: F8, week: I4, slot: I4, slots: int, least: float = FLOOR) -
     week, slot : see :func:`places`; a value depends on those bars only, wherever `x` begins.
     """
     return _weekly_scores(x, places(week, slot, slots), week, slot, least)
+
+
+@kernel
+def deviation_step(x: F8, place: I4, week: int, slot: int, least: float, state: F8, out: F8, row: int) -> None:
+    """As :func:`weekly_step`: the deviation alone, whatever x is at the bar itself."""
+    _take_weeks(x, place, week, slot, state)
+    for j in range(x.shape[1]):
+        n, s = state[COUNT, j], state[S1, j]
+        b = np.sqrt((state[S2, j] - s * (s / n)) / (n - 1.0))
+        ok = (state[HAD, j] >= LEAST) & (state[S2, j] > 0.0) & (b > least)
+        out[row, j] = b if ok else np.nan
+
+
+@batch
+def _weekly_deviations(out: F8, x: F8, place: I4, week: I4, slot: I4, least: float) -> None:
+    state = np.empty((STATE_ROWS, x.shape[1]))
+    for r in range(len(x)):
+        deviation_step(x, place, week[r] - week[0], slot[r], least, state, out, r)
+
+
+def weekly_deviations(x: F8, week: I4, slot: I4, slots: int, least: float = FLOOR) -> F8:
+    """The sample standard deviation that :func:`weekly_scores` divides by; NaN where fewer than LEAST weeks have SEEN
+    values there, and where these deviate by at most `least`. Shape (n, pairs)."""
+    return _weekly_deviations(x, places(week, slot, slots), week, slot, least)
 
 
 def weekly_score_reference(x: F8, week: I4, slot: I4, row: int) -> float:

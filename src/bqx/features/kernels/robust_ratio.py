@@ -55,12 +55,12 @@ def _plus(state: F8, at: int, j: int, v: float) -> None:
 @kernel
 def _value(x: F8, row: int, inside: bool, j: int) -> float:
     v = x[row, j]
-    return v if inside and v == v else 0.0
+    return v if inside & (v == v) else 0.0
 
 
 @kernel
 def _one(x: F8, row: int, inside: bool, j: int) -> float:
-    return 1.0 if inside and x[row, j] == x[row, j] else 0.0
+    return 1.0 if inside & (x[row, j] == x[row, j]) else 0.0
 
 
 @kernel
