@@ -34,13 +34,14 @@ def warm(names: Iterable[str] | None = None, note: Callable[[str], None] | None 
             note(home.name)
         evaluate(home, streams)
         if cached():
+            _mark(home).parent.mkdir(exist_ok=True)
             write_bytes(_mark(home), b"")
     return sum(len(home.columns) for home in cold)
 
 
 def _mark(home: Dataset) -> Path:
     """An empty file that says the dataset's kernels, as its code is now, are in the cache."""
-    return cache_folder() / f"{home.name}-{sha256(home.code_hash.encode()).hexdigest()[:16]}.warm"
+    return cache_folder() / "warm" / f"{home.name}-{sha256(home.code_hash.encode()).hexdigest()[:16]}.warm"
 
 
 def _streams() -> Streams:

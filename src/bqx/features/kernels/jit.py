@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -19,40 +20,51 @@ P = ParamSpec("P")
 F8 = NDArray[np.float64]
 
 
-def _sources_hash() -> str:
-    """Numba keys its cache on the kernel's own file only; a changed helper must change the folder."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+HERE = Path(__file__).parent
+_IMPORT = re.compile(r"^from bqx\.features\.kernels(?:\.(\w+))? import (.+)", re.MULTILINE)
+    r"^from bqx\.features\.kernels\.(\w+) import|^from bqx\.features\.kernels import (.+)", re.MULTILINE
+)
 
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``$BQX_CACHE_DIR``, else the user's cache folder."""
     base = os.environ.get("BQX_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "bqx" / "kernels" / _sources_hash()
+    return Path(base) / "bqx" / "kernels"
 
 
-def _usable_cache() -> bool:
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return True
-    folder = cache_folder()
+@cache
+def sources(module: str) -> tuple[str, ...]:
+    """A module of this folder and all it imports from here, by name, sorted."""
+    found = [module]
+    for name in found:  # grows on the way
+        for one, several in _IMPORT.findall((HERE / f"{name}.py").read_text("utf-8")):
+            wanted = [one] if one else [part.split(" as ")[0].strip(" ()") for part in several.split(",")]
+            found.extend(other for other in wanted if other not in found and (HERE / f"{other}.py").is_file())
+    return tuple(sorted(found))
+
+
+@cache
+def _folder_of(path: Path) -> Path:
+    """Numba keys its cache on a kernel's own file only; a changed helper must change the folder."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    inside = path.parent == HERE
+    for name in sources(path.stem) if inside else sorted(p.stem for p in HERE.glob("*.py")):
+        digest.update((HERE / f"{name}.py").read_bytes())
+    return cache_folder() / digest.hexdigest()[:16]
+
+
+@cache
+def _usable(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return False  # a read-only machine compiles in memory
-    if not os.access(folder, os.W_OK):
-        return False
-    setattr(config, "CACHE_DIR", str(folder))  # noqa: B010 - numba's config makes its attributes at run time
-    return True
-
-
-_CACHE = _usable_cache()
+    return os.access(folder, os.W_OK)
 
 
 def cached() -> bool:
     """Whether compiled kernels outlive this process, in :func:`cache_folder`."""
-    return _CACHE and not os.environ.get("NUMBA_CACHE_DIR")
+    return not os.environ.get("NUMBA_CACHE_DIR") and _usable(cache_folder())
 
 
 def kernel(function: F) -> F:
@@ -60,7 +72,12 @@ def kernel(function: F) -> F:
 
     ``error_model="numpy"`` makes division IEEE; Python's check for zero would block vectorisation.
     """
-    return cast("F", numba.njit(nogil=True, cache=_CACHE, fastmath=False, error_model="numpy")(function))
+    keep = bool(os.environ.get("NUMBA_CACHE_DIR"))
+    if not keep:
+        folder = _folder_of(Path(function.__code__.co_filename))  # type: ignore[attr-defined]
+        keep = _usable(folder)
+        setattr(config, "CACHE_DIR", str(folder))  # noqa: B010 - numba's config makes its attributes at run time
+    return cast("F", numba.njit(nogil=True, cache=keep, fastmath=False, error_model="numpy")(function))
 
 
 def batch(function: Callable[Concatenate[F8, P], None]) -> Callable[P, F8]:
