@@ -111,3 +111,26 @@ class Jointly(Support):
                 other = view.panel.pairs[k]
                 return f"panel: {common} of {self.bars} minutes in the window have both {other} and it, {least} needed"
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed(Support):
+    """A value made anew where `seg_age` is a multiple of `every` and held until the next time."""
+
+    of: Support
+    every: int
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return min(self.of.earliest(at, calendar), self.of.earliest(calendar.segment_start(at), calendar))
+
+    def valid(self, view: View) -> Mask:
+        return np.asarray(self.of.valid(view)[(view.rows - view.age % self.every)[:, 0]])
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        made = row - int(view.age[row, 0]) % self.every
+        reason = self.of.why(view, made, pair)
+        return reason if reason is None or made == row else f"{row - made} bars ago, when it was refreshed, {reason}"

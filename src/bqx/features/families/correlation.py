@@ -97,7 +97,7 @@ def _make_compute(domain: Domain) -> Compute:
         found: dict[str, F8] = {}
         for name in names:
             kind, group, w = parse(name)
-            found[name] = series.back(getattr(series, kind)(group, w))
+            found[name] = series.lanes.back(getattr(series, kind)(group, w))
         return found
 
     return compute

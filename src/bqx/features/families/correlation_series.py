@@ -11,9 +11,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.groups import Group, Members, canonical, members
+from bqx.features.by_name import ByName
+from bqx.features.groups import Group, Members, members
 from bqx.features.kernels.group_correlation import Groups, group_correlations, groups_of
-from bqx.features.kernels.group_moments import group_moments
+from bqx.features.kernels.group_moments import group_moments, member_lists
 from bqx.features.kernels.lags import lag_inside
 from bqx.features.kernels.moments import centre, over
 from bqx.features.kernels.oscillators import ratio
@@ -32,31 +33,21 @@ BACK = 15
 
 
 class Correlations:
-    """Arrays (n, pairs) of one panel and domain, NaN for NULL; lanes in the order of names until :meth:`back`."""
+    """Arrays (n, pairs) of one panel and domain, NaN for NULL; lanes in the order of names."""
 
     def __init__(self, streams: Streams, domain: Domain) -> None:
         panel = streams.panel
         self.age = panel.grid.seg_age
-        self.order = canonical(panel.pairs)
-        self.names = tuple(panel.pairs[k] for k in self.order)
+        self.lanes = ByName(panel.pairs)
         stream = streams.stream(domain)
-        self.y = self.sorted(stream.close)
-        self.series = self.sorted(stream.change if domain == "rate" else stream.close)
-        self.x = np.where(self.sorted(panel.fill_run) > STALE, np.nan, self.series)
+        self.y = self.lanes.sort(stream.close)
+        self.series = self.lanes.sort(stream.change if domain == "rate" else stream.close)
+        self.x = np.where(self.lanes.sort(panel.fill_run) > STALE, np.nan, self.series)
         self._found: dict[int, tuple[F8, ...]] = {}
-
-    def sorted(self, x: NDArray[np.float64] | NDArray[np.int32]) -> F8:
-        return np.ascontiguousarray(x[:, self.order], dtype=np.float64)
-
-    def back(self, x: F8) -> F8:
-        """Lanes in the panel's order."""
-        out = np.empty(x.shape)
-        out[:, self.order] = x
-        return out
 
     @cached_property
     def groups(self) -> dict[Group, Members]:
-        return {group: members(self.names, group) for group in GROUPS}
+        return {group: members(self.lanes.names, group) for group in GROUPS}
 
     @cached_property
     def _lists(self) -> tuple[Groups, Groups, Groups]:
@@ -80,7 +71,7 @@ class Correlations:
     def _across(self, x: F8, group: Group, *, turned: bool = True) -> tuple[F8, ...]:
         """Mean and deviation across the group."""
         found = self.groups[group]
-        return group_moments(x, found.signs if turned else np.abs(found.signs), found.whole)
+        return group_moments(x, member_lists(found.signs if turned else np.abs(found.signs), found.whole))
 
     def rel_strength(self, group: Group, w: int) -> F8:
         change = lag_inside(self.y, self.age, w)
