@@ -22,8 +22,6 @@ F8 = NDArray[np.float64]
 
 HERE = Path(__file__).parent
 _IMPORT = re.compile(r"^from bqx\.features\.kernels(?:\.(\w+))? import (.+)", re.MULTILINE)
-    r"^from bqx\.features\.kernels\.(\w+) import|^from bqx\.features\.kernels import (.+)", re.MULTILINE
-)
 
 
 def cache_folder() -> Path:
