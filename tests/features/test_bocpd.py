@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import cache
+from typing import cast
 
 import mpmath
 import numpy as np
@@ -15,9 +18,12 @@ from statsmodels.datasets import nile
 
 from bqx.base.errors import FeatureError
 from bqx.features.families import hmm_regime_bocpd as family
+from bqx.features.families.hmm_regime_bocpd_reference import input_reference
 from bqx.features.kernels import run_lengths
 from bqx.features.kernels.change_points import QUANTITIES, change_point_row, change_points
 from bqx.features.kernels.run_lengths import HEAD_ROWS, LONGEST, MASS, SLOT_ROWS, SLOTS, begin, constants
+from bqx.features.streams import Streams
+from bqx.market.calendar import DAY, Calendar, Grid, minute_of
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
@@ -304,6 +310,70 @@ def test_a_variance_of_nothing_is_null() -> None:
     out = run(np.ones(50), np.where(np.arange(50) < 20, 0.0, 1.0))
     assert np.isnan(out[:, :, :20]).all()
     assert (~np.isnan(out[:, :, 20:])).all()
+
+
+@dataclass
+class Fake:
+    """As much of streams, panel and stream as the inputs need."""
+
+    grid: Grid
+    change: F8
+    first: NDArray[np.int64]
+    calendar: Calendar
+
+    @property
+    def panel(self) -> Fake:
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.change.shape
+
+    def stream(self, domain: str) -> Fake:
+        return self
+
+
+@pytest.fixture(scope="module")
+def fake() -> Fake:
+    """Ten weeks of changes with a daily cycle, a tenth of them missing; one lane begins with the panel."""
+    calendar = Calendar("test", ((1, 1), (12, 25)), (date(2024, 2, 14),))
+    begin = calendar.segment_start(minute_of(datetime(2024, 1, 9, tzinfo=UTC)))
+    grid = calendar.grid(begin, begin + 70 * DAY)
+    rng = np.random.default_rng(9)
+    size = 1.0 + 0.8 * np.sin(2 * np.pi * grid.minute_of_day / DAY)
+    change = size[:, None] * rng.standard_normal((len(grid), 2))
+    change[rng.random(change.shape) < 0.1] = np.nan
+    return Fake(grid, change, np.array([begin, begin - 99 * DAY]), calendar)
+
+
+def test_changes_over_their_usual_deviation(fake: Fake) -> None:
+    streams = cast("Streams", fake)
+    x, variance = family.standardised_changes(streams, "rate")
+    for lane in range(2):
+        want = input_reference(streams, "rate", lane)
+        for got, slow in zip((x[:, lane], variance[:, lane]), want, strict=True):
+            assert np.array_equal(np.isnan(got), np.isnan(slow))
+            assert np.nanmax(np.abs(got / np.where(slow == 0.0, 1.0, slow) - 1)) < 1e-10
+    week = fake.grid.week - fake.grid.week[0]
+    hours = fake.grid.minute_of_day // 60
+    early, late = (week < 4) & ~np.isnan(x[:, 0]), week >= 8
+    assert np.nanstd(x[early & (hours == 6), 0]) > 3 * np.nanstd(x[early & (hours == 18), 0]), "not yet"
+    by_hour = [float(np.nanstd(x[late & (hours == h)])) for h in range(24)]
+    assert min(by_hour) > 0.9 and max(by_hour) < 1.15, "the cycle is gone"
+
+
+def test_what_the_panel_cannot_do_right_is_left_out(fake: Fake) -> None:
+    """Where the pair's history begins with the panel everything is done, else what is about ten weeks in."""
+    seen = family.support("rate")
+    streams = cast("Streams", fake)
+    done = family.complete(streams, seen)
+    assert done[:, 0].all()
+    assert done[-1, 1] and done[:, 1].sum() == 1
+    longer = fake.calendar.grid(int(fake.grid.minute[0]), int(fake.grid.minute[0]) + 98 * DAY)
+    done = family.complete(cast("Streams", Fake(longer, np.zeros((len(longer), 2)), fake.first, fake.calendar)), seen)
+    opens = longer.minute[longer.seg_age == 0]
+    enough = [seen.earliest(int(at), fake.calendar) >= int(longer.minute[0]) for at in opens]
+    assert done[:, 1].tolist() == enough and sum(enough) == 5
 
 
 def test_names() -> None:
