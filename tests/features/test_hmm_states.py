@@ -121,7 +121,7 @@ def test_planted_regimes_are_found() -> None:
 
 
 def test_size_on_a_random_walk() -> None:
-    """28 lanes without regimes: P(shock) tells nothing of the next 15 bars (2 of 28 beyond 1.96, 5 % are expected), and
+    """28 lanes without regimes: P(shock) tells nothing of the next 15 bars (7 % of 112 beyond 1.96, 5 % are due), and
     the three states are slices of one distribution, no more than a factor 1.8 of volatility apart (planted: 4)."""
     changes = np.random.default_rng(12).standard_normal((5 * WEEK, 28))
     streams = market(changes)
