@@ -351,8 +351,8 @@ class Window(Support):
         closed = self.policy == "SEG" and age < self.span
         if not closed and have >= needed(self.bars):
             return None
-        # what the source never gives is no gap
-        if have == 0 and (reason := self.of.why(view, row, pair) or "").startswith("capability"):
+        # what the source never gives, or the project never has, is no gap
+        if have == 0 and (reason := self.of.why(view, row, pair) or "").startswith(("capability", "panel")):
             return reason
         if closed:
             return f"closure: the window of {self.bars} bars reaches before the segment start ({age} bars ago)"
