@@ -13,6 +13,7 @@ from bqx.features.checks.world import World
 from bqx.features.declare import Column, Dataset
 from bqx.market.bars import PRICE_COLUMNS, QUOTE_COLUMNS
 from bqx.market.calendar import DAY
+from bqx.market.pairs import CURRENCIES, parse_pair
 
 F8 = NDArray[np.float64]
 NAME = "P4 scale-free"
@@ -22,13 +23,15 @@ ULPS = 4
 
 def check_scale(home: Dataset, world: World) -> list[CheckResult]:
     """Prices times 2 and 1/8: no bit moves. Times 7.3: within 4 float32 ulp (of the value, or of a thousandth of the
-    column's standard deviation, below which values are differences of nearly equal prices)."""
+    column's standard deviation, below which values are differences of nearly equal prices). In a panel each currency
+    has a unit of its own, a power of the factor, for the price of a pair is that of its base over that of its quote."""
     first, last = world.span
     before = world.values(home, first, last)
     found: dict[str, list[CheckResult]] = {c.name: [] for c in home.columns}
     for factor in (2.0, 0.125, 7.3):
         exact = factor != 7.3
-        scaled = replace(world, frames={p: multiply(f, factor) for p, f in world.frames.items()})
+        units = {p: factor ** _steps(p) if "panel" in home.uses else factor for p in world.frames}
+        scaled = replace(world, frames={p: multiply(f, units[p]) for p, f in world.frames.items()})
         after = scaled.values(home, first, last)
         for item in home.columns:
             a, b = before[item.name], after[item.name]
@@ -55,6 +58,12 @@ def check_baseline(home: Dataset, world: World) -> list[CheckResult]:
         where = world.place(first, differs)
         out.append(CheckResult(BASELINE, home.name, item.name, compared, int(differs.sum()), np.inf, where))
     return out
+
+
+def _steps(pair: str) -> int:
+    """Difference of places of a pair's currencies, never 0."""
+    own = parse_pair(pair)
+    return CURRENCIES.index(own.base) - CURRENCIES.index(own.quote)
 
 
 def multiply(frame: pl.DataFrame, factor: float) -> pl.DataFrame:

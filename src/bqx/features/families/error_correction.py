@@ -26,7 +26,7 @@ from bqx.features.families.error_correction_series import (
     smooth_reach,
 )
 from bqx.features.families.error_correction_sister import SEEN, SISTER
-from bqx.features.families.error_correction_support import Among, Standing
+from bqx.features.families.error_correction_support import Among, Shared, Standing
 from bqx.features.streams import PRICE, Domain, Streams, momentum_support
 from bqx.features.support import All, Everyone, Lag, Policy, Support, Trajectory, Window
 
@@ -76,7 +76,7 @@ def seen_by(relation: str, domain: Domain) -> Support:
 
 
 def support_of(metric: str, relation: str, domain: Domain) -> Support:
-    error = seen_by(relation, domain)
+    error = Shared(seen_by(relation, domain))
     if metric == "ect":
         return error
     if metric == "z":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -38,17 +40,23 @@ def _path_reference(streams: Streams, domain: str, pair: str) -> F8:
 
 def _strength_reference(streams: Streams, domain: str, currency: str) -> F8:
     """Mean level of a currency against the 7 others."""
-    total = np.zeros(len(streams.panel.grid))
-    for pair in PAIRS:
-        known = parse_pair(pair)
-        if currency in (known.base, known.quote):
-            total = total + (1.0 if known.base == currency else -1.0) * _path_reference(streams, domain, pair)
-    return total / 7.0
+    memo = _memo_reference(streams)
+    if (key := ("strength", domain, currency)) not in memo:
+        known = [(pair, parse_pair(pair)) for pair in PAIRS]
+        signs = {pair: (own.base == currency) - (own.quote == currency) for pair, own in known}
+        memo[key] = np.array([s * _path_reference(streams, domain, pair) for pair, s in signs.items() if s]).mean(
+            axis=0
+        )
+    return memo[key]
 
 
 def _group_reference(streams: Streams, domain: str, pair: str, side: int) -> F8:
-    members = [legs(pair, third)[side] for third in others(pair)]
-    return np.asarray(sum(sign * _path_reference(streams, domain, name) for name, sign in members) / 6.0)
+    """Mean of the 6 others with the base (side 0) or quote currency, turned as the pair."""
+    memo = _memo_reference(streams)
+    if (key := ("group", domain, pair, side)) not in memo:
+        members = [legs(pair, third)[side] for third in others(pair)]
+        memo[key] = np.array([sign * _path_reference(streams, domain, name) for name, sign in members]).mean(axis=0)
+    return memo[key]
 
 
 def _sister_reference(streams: Streams, row: int, pair: str) -> str:
@@ -122,17 +130,27 @@ def _own_reference(streams: Streams, domain: str, row: int, pair: str) -> float:
     return float(path[row] - memo[key][row])
 
 
+def _parity_reference(streams: Streams, domain: str, pair: str, third: str, row: int) -> float:
+    """Residual of a triangle: in exact fractions, or of M_60."""
+    close, pairs = streams.panel.close, streams.panel.pairs
+    if domain == "rate":
+        ratio = Fraction(float(close[row, pairs.index(pair)]))
+        for name, sign in legs(pair, third):
+            price = Fraction(float(close[row, pairs.index(name)]))
+            ratio = ratio / price if sign > 0 else ratio * price
+        return 1e4 * math.log1p(float(ratio - 1))
+    value = float(_path_reference(streams, domain, pair)[row])
+    for name, sign in legs(pair, third):
+        value -= sign * float(_path_reference(streams, domain, name)[row])
+    return value
+
+
 def _residual_reference(streams: Streams, relation: str, domain: str, row: int, lane: int) -> float:
     pair = streams.panel.pairs[lane]
     if relation in ("tri1", "trim"):
-        found = []
-        for third in (bridge(pair),) if relation == "tri1" else others(pair):
-            if domain == "rate":
-                logs = {n: 1e4 * np.log(streams.panel.close[row, streams.panel.pairs.index(n)]) for n in PAIRS}
-            else:
-                logs = {n: _path_reference(streams, domain, n)[row] for n in PAIRS}
-            found.append(logs[pair] - sum(sign * logs[name] for name, sign in legs(pair, third)))
-        return float(np.mean(found))
+        thirds = (bridge(pair),) if relation == "tri1" else others(pair)
+        found = [_parity_reference(streams, domain, pair, third, row) for third in thirds]
+        return sum(found) / len(found)
     if relation == "self":
         return _own_reference(streams, domain, row, pair)
     if relation == "usd":
@@ -184,7 +202,7 @@ def reference(streams: Streams, column: str, row: int, pair: int) -> float:
         both = ~(np.isnan(x) | np.isnan(y))
         x, y = x[both] - x[both].mean(), y[both] - y[both].mean()
         phi = float((x * y).sum() / (x * x).sum())
-        return min(float(np.log(0.5) / np.log(phi)), 1440.0) if 0 < phi < 1 else 1440.0 if phi >= 1 else float("nan")
+        return min(float(np.log(0.5) / np.log(phi)), 1440.0) if 1e-5 < phi < 1 else 1440.0 if phi >= 1 else float("nan")
     index = index[age[index] >= 2]
     design = np.column_stack([error[index - 1], level[index - 1] - level[index - 2], level[index] - level[index - 1]])
     design = design[~np.isnan(design).any(axis=1) & ~np.isnan(error[index])]

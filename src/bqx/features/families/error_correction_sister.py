@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.families.error_correction_support import MonthBefore, before, related
+from bqx.features.families.error_correction_support import MonthBefore, Shared, before, related
 from bqx.features.fits import Fit, fitted
 from bqx.features.kernels.pairwise import correlation_of
 from bqx.features.panel_support import STALE, Recent
@@ -17,7 +17,7 @@ from bqx.market.pairs import PAIRS
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
-_MONTH = MonthBefore(Recent(PRICE))
+_MONTH = Shared(MonthBefore(Recent(PRICE)))
 SEEN = All((_MONTH, Everyone(_MONTH, "base"), Everyone(_MONTH, "quote")))
 """The pair and all 12 must have nine tenths of the month's minutes."""
 

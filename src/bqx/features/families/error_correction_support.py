@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,33 @@ class Standing(Fitted):
     def earliest(self, at: int, calendar: Calendar) -> int:
         start = calendar.ordinal(calendar.segment_start(at))
         return self.of.earliest(calendar.at_ordinal(start - self.bars + int(self.now)), calendar)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared(Support):
+    """Something that several columns see: its mask is worked out once a view."""
+
+    of: Support
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return self.of.earliest(at, calendar)
+
+    def valid(self, view: View) -> Mask:
+        known = _masks.setdefault(view, {})
+        if self.of not in known:
+            known[self.of] = self.of.valid(view)
+            known[self.of].setflags(write=False)
+        return known[self.of]
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        return self.of.why(view, row, pair)
+
+
+_masks: WeakKeyDictionary[View, dict[Support, Mask]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)

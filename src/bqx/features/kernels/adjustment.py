@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from bqx.features.kernels.jit import batch, batches, kernel
 from bqx.features.kernels.moments import NEAR, TINY
 from bqx.features.kernels.products import add, swap
-from bqx.features.kernels.sums import RESTART
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
@@ -105,7 +104,7 @@ def adjustment_step(
     """Take bar r of the rings of :func:`adjustment_terms` in; the coefficient into out[row]."""
     cap, p = u.shape
     first = max(r - window + 1, 0)
-    if seg_age % RESTART == 0:
+    if seg_age == 0:
         for j in range(p):
             _start_lane(u, v, w, first, r, j, state)
     else:

@@ -1,4 +1,7 @@
-"""z-score and half-life of a stationary series over windows that reach across closures."""
+"""z-score and half-life of a stationary series over windows that reach across closures.
+
+Sums start anew at each segment's first bar; they carry their rounding errors, which lasts for a segment.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from bqx.features.kernels.products import COUNT as PAIRED
 from bqx.features.kernels.sums import (
     COUNT,
     E2,
-    RESTART,
     S2,
     SHIFT,
     STATE_ROWS,
@@ -30,6 +32,9 @@ F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 
 LN2 = log_ratio(2.0, 1.0)
+EDGE = 1e-5
+"""A coefficient up to this is 0: its half-life, 0.06 bars, would be rounding, and its standard error is thousands of
+times as large."""
 
 
 @kernel
@@ -39,7 +44,7 @@ def standard_across_step(
     """Take bar r of the ring `x` in and write its z-score into out[row]; see :func:`standardised_across`."""
     now = r % len(x)
     equal_run_step(x, now, run, last)
-    sums_step(x, r, window, 0, seg_age % RESTART == 0, state)
+    sums_step(x, r, window, 0, seg_age == 0, state)
     for j in range(x.shape[1]):
         a = (x[now, j] - state[SHIFT, j]) - first_moment(state, j)
         variance = sample_variance(state, j)
@@ -65,16 +70,16 @@ def half_life_across_step(
 ) -> None:
     """Take the pair of bar r of the rings `now` and `then` in; the half-life into out[row]."""
     equal_run_step(then, r % len(then), run, last)
-    products_step(now, then, r, window, 0, seg_age % RESTART == 0, state)
+    products_step(now, then, r, window, 0, seg_age == 0, state)
     for j in range(now.shape[1]):
         n = state[PAIRED, j]
         u, v = state[A, j] + state[A + 1, j], state[B, j] + state[B + 1, j]
         vv = n * (state[BB, j] + state[BB + 1, j]) - v * v
         phi = (n * (state[AB, j] + state[AB + 1, j]) - u * v) / vv
-        decays = (phi > 0.0) & (phi < 1.0)
+        decays = (phi > EDGE) & (phi < 1.0)
         bars = -LN2 / log_ratio(phi if decays else 0.5, 1.0)
         value = bars if decays & (bars < window) else float(window)
-        ok = (n >= need) & (run[j] < n) & (vv > (TINY * n) * (TINY * n)) & (phi > 0.0)
+        ok = (n >= need) & (run[j] < n) & (vv > (TINY * n) * (TINY * n)) & (phi > EDGE)
         out[row, j] = value if ok else np.nan
 
 
@@ -88,8 +93,8 @@ def _half_lives(now: F8, then: F8, seg_age: I4, window: int, need: int, out: F8)
 
 def half_life_across(x: F8, seg_age: I4, window: int, need: int) -> F8:
     """min(ln 0.5 / ln phi, window) bars, phi of the least squares x(s) = c + phi x(s-1) over the last `window` pairs,
-    both of a pair in one segment; `window` for phi >= 1, NaN for phi <= 0, below `need` pairs, and where x does not
-    move. Shape (n, pairs)."""
+    both of a pair in one segment; `window` for phi >= 1, NaN for phi <= 0 (EDGE), below `need` pairs, and where x stands
+    still. Shape (n, pairs)."""
     now, then, out = np.empty(x.shape), np.empty(x.shape), np.empty(x.shape)
     lagged_pairs(x, seg_age, 1, now, then)
     _half_lives(now, then, seg_age, window, need, out)

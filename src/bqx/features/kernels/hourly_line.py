@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.moments import TINY
 from bqx.features.kernels.products import AB, BB, COUNT, PRODUCT_ROWS, SHIFT, SHIFT_B, A, B, products_step
-from bqx.features.kernels.sums import RESTART, equal_run_step
+from bqx.features.kernels.sums import equal_run_step
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
@@ -40,10 +40,11 @@ def residual_step(
 ) -> None:  # fmt: skip
     """Take bar r of the rings `a` and `b` (row k at k % len, NaN in the same places), `age` bars into its segment, in;
     its distance from the line in force into out[row]. The line is drawn anew where age % every == 0, from the last
-    `window` bars, none before row `floor`. begins : the sums start here."""
+    `window` bars, none before row `floor`. begins : the sums start here; what they carry along keeps them right to the
+    end of a segment."""
     now = r % len(a)
     equal_run_step(b, now, run, last)
-    products_step(a, b, r, window, floor, begins or age % RESTART == 0, state)
+    products_step(a, b, r, window, floor, begins, state)
     if age % every == 0:
         draw(state, run, need, line)
     for j in range(a.shape[1]):

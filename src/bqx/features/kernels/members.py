@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import batch
+from bqx.features.kernels.jit import batch, kernel
 from bqx.features.kernels.mathfun import log_ratio
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 BPS = 1e4
+SPLIT = 134217729.0
+"""2^27 + 1: halves the digits of a number."""
 
 
 @batch
@@ -29,25 +31,39 @@ def member_mean(out: F8, x: F8, lanes: I8, signs: F8) -> None:
             out[r, j] = total / count
 
 
+@kernel
+def _times(a: float, b: float) -> float:
+    """Rounding error of the product a b (Dekker 1971)."""
+    c, d = SPLIT * a, SPLIT * b
+    a1, b1 = c - (c - a), d - (d - b)
+    a2, b2 = a - a1, b - b1
+    error: float = a2 * b2 - (((a * b - a1 * b1) - a2 * b1) - a1 * b2)
+    return error
+
+
 @batch
 def parity(out: F8, price: F8, lanes: I8, signs: F8) -> None:
     """Mean over i of 10^4 (ln price - s ln first - t ln second): first, second = lanes[j, i] and s, t = signs[j, i],
     each +1 or -1; what prices miss of an exact triangle. NaN where a price is, or where a lane is -1. Products are
-    compared, not logarithms, so that prices that agree to the last digit give 0 to 1e-12. Shapes (n, pairs);
-    (pairs, triangles, 2)."""
+    compared with their rounding errors, not logarithms: nearly all digits of a small residual are right. Shapes
+    (n, pairs); (pairs, triangles, 2)."""
     n, p = price.shape
     count = lanes.shape[1]
     for r in range(n):
         for j in range(p):
             total = 0.0
             for i in range(count):
-                above, below = price[r, j], 1.0
+                above, below, lost, spare = price[r, j], 1.0, 0.0, 0.0
                 for side in range(2):
                     k = lanes[j, i, side]
                     leg = price[r, k] if k >= 0 else np.nan
-                    above = above if signs[j, i, side] > 0.0 else above * leg
-                    below = below * leg if signs[j, i, side] > 0.0 else below
-                total += BPS * log_ratio(above, below)
+                    if signs[j, i, side] > 0.0:
+                        spare = spare * leg + _times(below, leg)
+                        below = below * leg
+                    else:
+                        lost = lost * leg + _times(above, leg)
+                        above = above * leg
+                total += BPS * (log_ratio(above, below) + (lost / above - spare / below))
             out[r, j] = total / count
 
 
