@@ -28,6 +28,7 @@ FAMILIES = (
     "regime_vol",
     "regime_trend",
     "realized_volatility",
+    "correlation",
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 

@@ -78,8 +78,9 @@ def _of_signs() -> Iterator[Column]:
     for kind, word in (("top3", "higher"), ("bot3", "lower")):
         for name in EXTREMES:
             of, formula, _ = VARIABLES[name]
-            yield Column(f"xs_{kind}_{name}", "flag", f"1 if fewer than {FEW} pairs of the panel have a {word} "
-                         f"{formula}", All((of, _everyone(of))), "SEG", "i2", (0.0, 1.0), ZERO_OK, "a flag")  # fmt: skip
+            yield Column(f"xs_{kind}_{name}", "flag", f"1 if fewer than {FEW} pairs of the panel "
+                         f"have a {word} {formula}", All((of, _everyone(of))), "SEG", "i2", (0.0, 1.0), ZERO_OK,
+                         "a flag")  # fmt: skip
 
 
 def _of_components() -> Iterator[Column]:
@@ -88,8 +89,8 @@ def _of_components() -> Iterator[Column]:
 
     for d in DOMAINS:
         yield Column(f"xs_pc1_share_{d}", "0–1", f"largest eigenvalue / N of the panel's correlation matrix of dy, "
-                     f"{LONG} bars, made anew every {EVERY} bars of a segment", Refreshed(window(STEP[d]), EVERY), "SEG",
-                     bounds=(0.0, 1.0), tags=UNDEFINED, why_tagged="NULL where too few pairs move")  # fmt: skip
+                     f"{LONG} bars, made anew every {EVERY} bars of a segment", Refreshed(window(STEP[d]), EVERY),
+                     "SEG", bounds=(0.0, 1.0), tags=UNDEFINED, why_tagged="NULL where too few pairs move")  # fmt: skip
     for d in DOMAINS:
         yield Column(f"xs_pc1_load_{d}", "–", "loading on the first component of the panel's correlation matrix of dy "
                      "of the previous trade day, EURUSD positive", All(LOADED[d]), "XGAP", bounds=(-1.0, 1.0),

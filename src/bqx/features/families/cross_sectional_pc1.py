@@ -73,7 +73,8 @@ def _loadings(streams: Streams, row: int, domain: Domain) -> F8:
 def _enough(rows: F8) -> NDArray[np.bool_]:
     """Lanes with enough values, not all of them equal."""
     valid = ~np.isnan(rows)
-    low, high = np.where(valid, rows, np.inf).min(axis=0), np.where(valid, rows, -np.inf).max(axis=0)
+    low = np.where(valid, rows, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(valid, rows, -np.inf).max(axis=0, initial=-np.inf)
     return np.asarray((valid.sum(axis=0) >= needed(DAY)) & (low < high))
 
 

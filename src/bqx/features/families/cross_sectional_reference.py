@@ -73,7 +73,7 @@ def _values_reference(streams: Streams, name: str, row: int) -> F8:
             n = (~np.isnan(v)).sum(axis=0)
             total = np.nansum(v, axis=0)
             mean = np.where((n >= 54) & (total > 0), total / np.maximum(n, 1), np.nan)
-            x = panel.volume[row] / mean
+            x = np.array([float(f"{v:.12g}") for v in panel.volume[row] / mean])  # equal ratios are ties
         elif name.startswith("ret"):
             w = int(name[3:])
             y = streams.rate_close
@@ -101,8 +101,8 @@ def _dy_reference(streams: Streams, domain: str) -> F8:
 def _matrix_reference(rows: F8, need: int) -> F8:
     """Correlations, over common rows, of the columns with enough values that differ."""
     valid = ~np.isnan(rows)
-    with np.errstate(invalid="ignore"):
-        keep = (valid.sum(axis=0) >= need) & (np.nanmax(rows, axis=0) > np.nanmin(rows, axis=0))
+    high, low = np.where(valid, rows, -np.inf).max(axis=0), np.where(valid, rows, np.inf).min(axis=0)
+    keep = (valid.sum(axis=0) >= need) & (high > low)
     v = valid[:, keep].astype(np.float64)
     x = np.where(valid[:, keep], rows[:, keep], 0.0)
     x = np.where(valid[:, keep], x - x.sum(axis=0) / v.sum(axis=0), 0.0)

@@ -42,9 +42,17 @@ F8 = NDArray[np.float64]
 W, LONG, DAY = 60, 240, 1440
 EVERY = 15
 """Bars between two refreshes of the first component's share, and the lag of rank stability."""
+TIE = 4097.0
 MEASURE = {"rank": RANK, "z": SCORE, "gap": GAP, "disp": SPREAD, "top3": TOP, "bot3": BOTTOM}
 DOMAIN_OF: dict[str, Domain] = {"ret15": "rate", "ret60": "rate", "m15": "bqx", "m60": "bqx"}
 KEPT_BY: dict[Domain, str] = {"rate": "ret60", "bqx": "m60"}
+
+
+def _before(x: F8) -> F8:
+    """The row before, NaN in the first one."""
+    out = np.full(x.shape, np.nan)
+    out[1:] = x[:-1]
+    return out
 
 
 class Panel:
@@ -84,10 +92,12 @@ class Panel:
     def _relative_volume(self) -> F8:
         v = self.lanes.sort(self.streams.panel.volume)
         shift, excess, _ = centre(v, self.age, W, needed(W), 1)
-        before = np.full(v.shape, np.nan)
-        before[1:] = shift[:-1] + excess[:-1]
+        before = _before(shift + excess)
         before[self.age == 0] = np.nan
-        return ratio(v, before)
+        x = ratio(v, before)
+        # ratios of whole numbers are often equal but for rounding: 41 of their 53 bits are kept (Dekker 1971)
+        high = x * TIE
+        return high - (high - x)
 
     def measure(self, kind: str, name: str) -> F8:
         """rank, z, gap, disp, top3 or bot3 of a variable."""
@@ -129,6 +139,6 @@ class Panel:
         dy = self._change(domain)
         f = factor(dy, self.load(domain), LEAST)
         dy = np.where(np.isnan(f), np.nan, dy)
-        slope = np.full(dy.shape, np.nan)
-        slope[1:] = slopes_across(dy, f, self.age, DAY, needed(DAY))[:-1]
+        # the bars before, in the sums of this bar's segment
+        slope = slopes_across(_before(dy), _before(f), self.age, DAY, needed(DAY))
         return standardised(dy - slope * f, self.age, LONG, needed(LONG))

@@ -1,6 +1,7 @@
 """BOCPD columns the slow way: whole trajectories of one pair, kept as long as their streams.
 
-Runs are kept by their sums of values and squares, not by recursion; nothing is done in logarithms but the density.
+Runs are kept by their sums of values and squares, not by recursion, and masses as they are. Compiled, since a
+trajectory has ten thousand bars and hundreds of runs, but written as it would be told.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.families.hmm_regime_cusum_reference import before_reference, once_reference, segment_reference
+from bqx.features.kernels.jit import kernel
 from bqx.features.streams import Domain, Streams
 
 F8 = NDArray[np.float64]
 
-HEAD_START, NEED = 2400, 2000
+HEAD_START, NEED, LONGEST = 2400, 2000, 2000
 HAZARDS = (1.0 / 250.0, 1.0 / 1000.0)
 FIELDS = 7
 BIRTH, PRIOR, SUM, SQUARES, SHARE, MASS = range(6)
@@ -50,77 +52,94 @@ def input_reference(streams: Streams, domain: Domain, pair: int) -> F8:
     return np.stack([x, before_reference(x)[1] ** 2])
 
 
-_HALVES = np.array([math.lgamma(2.5 + 0.5 * n) - math.lgamma(2.0 + 0.5 * n) for n in range(2001)])
+HALVES = np.array([math.lgamma(2.5 + 0.5 * n) - math.lgamma(2.0 + 0.5 * n) for n in range(LONGEST + 1)])
 
 
-def thin_reference(runs: F8, taken: int) -> F8:
-    """What is left of (FIELDS, runs) once as many values were taken in as a multiple of eight."""
-    octets = runs[BIRTH] // 8
-    kept: list[F8] = []
-    for octet in dict.fromkeys(octets.tolist()):
-        group = runs[:, octets == octet]
+@kernel
+def thin_reference(runs: F8, used: int, taken: int) -> int:
+    """What is left, packed to the front, once as many values were taken in as a multiple of eight; how many."""
+    kept, s = 0, 0
+    while s < used:
+        octet = runs[BIRTH, s] // 8
+        stop = s
+        while stop < used and runs[BIRTH, stop] // 8 == octet:
+            stop += 1
         eldest = taken - 8 * octet
-        if eldest > 2000 - 8:
-            continue
-        if eldest - 7 > 64 and group.shape[1] > 1:
-            both = group[MASS] + group[MASS + 1]
-            one = group[:, [int(np.argmax(both))]].copy()
-            one[MASS], one[MASS + 1] = group[MASS].sum(), group[MASS + 1].sum()
-            one[SHARE] = both.max() / both.sum()
-            group = one
-        kept.append(group)
-    out = np.concatenate(kept, axis=1)
-    return out[:, np.maximum(out[MASS], out[MASS + 1]) >= 1e-6]
+        if eldest <= LONGEST - 8:
+            if eldest - 7 > 64 and stop - s > 1:
+                both = runs[MASS, s:stop] + runs[MASS + 1, s:stop]
+                heaviest = s + np.argmax(both)
+                a, b = np.sum(runs[MASS, s:stop]), np.sum(runs[MASS + 1, s:stop])
+                runs[:, s] = runs[:, heaviest]
+                runs[SHARE, s] = np.max(both) / np.sum(both)
+                runs[MASS, s], runs[MASS + 1, s] = a, b
+                if max(a, b) >= 1e-6:
+                    runs[:, kept] = runs[:, s]
+                    kept += 1
+            else:
+                for k in range(s, stop):
+                    if max(runs[MASS, k], runs[MASS + 1, k]) >= 1e-6:
+                        runs[:, kept] = runs[:, k]
+                        kept += 1
+        s = stop
+    return kept
 
 
-def trajectory_reference(x: F8, variance: F8, start: int, stop: int) -> F8:
-    """The five quantities under each hazard at rows start .. stop - 1, shape (2, 5, stop - start)."""
-    out = np.full((2, 5, stop - start), np.nan)
-    runs = np.array([[0.0], [0.0], [0.0], [0.0], [1.0], [1.0], [1.0]])
-    taken = 0
-    hazards = np.array(HAZARDS)[:, None]
-    for k in range(max(0, start - HEAD_START), stop):
-        value, beta = float(x[k]), float(variance[k])
-        if not (value == value and beta > 1e-12):
+@kernel
+def trajectory_reference(x: F8, variance: F8, start: int, begin: int, need: int, halves: F8, out: F8) -> None:
+    """The five quantities under each hazard at rows from `start` on, into out (2, 5, rows from start), by a trajectory
+    that begins at row `begin`."""
+    runs = np.zeros((FIELDS, 400))
+    runs[SHARE, 0], runs[MASS, 0], runs[MASS + 1, 0] = 1.0, 1.0, 1.0
+    used, taken = 1, 0
+    for k in range(begin, len(x)):
+        if np.isnan(x[k]) or not variance[k] > 1e-12:
             continue
-        if taken % 8 == 0 and taken:
-            runs = thin_reference(runs, taken)
-        runs[PRIOR, -1] = beta
-        n = taken - runs[BIRTH]
-        kappa, alpha, mean = 1.0 + n, 2.0 + 0.5 * n, runs[SUM] / (1.0 + n)
-        scale = 2.0 * (runs[PRIOR] + 0.5 * (runs[SQUARES] - runs[SUM] * mean)) * (kappa + 1.0) / kappa
-        density = np.exp(
-            _HALVES[n.astype(int)] - 0.5 * np.log(np.pi * scale)
-            - (alpha + 0.5) * np.log1p((value - mean) ** 2 / scale)
-        )  # fmt: skip
-        mass = runs[MASS:] * density
-        runs[MASS:] = mass * ((1.0 - hazards) / mass.sum(axis=1, keepdims=True))
-        runs[SUM] += value
-        runs[SQUARES] += value * value
+        if taken % 8 == 0:
+            used = thin_reference(runs, used, taken)
+        runs[PRIOR, used - 1] = variance[k]
+        for s in range(used):
+            n = taken - runs[BIRTH, s]
+            mean = runs[SUM, s] / (1.0 + n)
+            beta = runs[PRIOR, s] + 0.5 * (runs[SQUARES, s] - runs[SUM, s] * mean)
+            scale = 2.0 * beta * (n + 2.0) / (n + 1.0)
+            log_density = halves[int(n)] - 0.5 * np.log(np.pi * scale)
+            log_density -= (2.5 + 0.5 * n) * np.log1p((x[k] - mean) ** 2 / scale)
+            runs[MASS, s] *= np.exp(log_density)
+            runs[MASS + 1, s] *= np.exp(log_density)
+            runs[SUM, s] += x[k]
+            runs[SQUARES, s] += x[k] ** 2
         taken += 1
-        born = np.array([taken, beta, 0.0, 0.0, 1.0, *HAZARDS])
-        runs = np.concatenate([runs, born[:, None]], axis=1)
-        if k >= start and taken >= NEED:
-            out[:, :, k - start] = _quantities_reference(runs, taken, beta)
-    return out
+        runs[:, used] = 0.0
+        runs[BIRTH, used], runs[SHARE, used] = taken, 1.0
+        for h in range(2):
+            mass = runs[MASS + h]
+            mass[:used] *= (1.0 - HAZARDS[h]) / np.sum(mass[:used])
+            mass[used] = HAZARDS[h]
+        used += 1
+        if k >= start and taken >= need:
+            for h in range(2):
+                quantities_reference(runs[:, :used], taken, variance[k], h, out[h, :, k - start])
 
 
-def _quantities_reference(runs: F8, taken: int, variance: float) -> F8:
-    """Shape (2, 5)."""
-    n = taken - runs[BIRTH]
-    p = runs[MASS:]
-    at = np.argmax(p * runs[SHARE], axis=1)
+@kernel
+def quantities_reference(runs: F8, taken: int, variance: float, h: int, out: F8) -> None:
+    n, p = taken - runs[BIRTH], runs[MASS + h]
+    at = np.argmax(p * runs[SHARE])
     m = n[at]
-    beta = runs[PRIOR, at] + 0.5 * (runs[SQUARES, at] - runs[SUM, at] ** 2 / (1.0 + m))
-    predictive = beta * (m + 2.0) / ((1.0 + 0.5 * m) * (1.0 + m))
-    logs = np.log(np.where(p > 0.0, p, 1.0))
-    return np.stack(
-        [
-            np.log1p(m), np.log1p((p * n).sum(axis=1)), p[:, n <= 15].sum(axis=1),
-            -(p * logs).sum(axis=1) / math.log(314.0), np.log(predictive / variance),
-        ],
-        axis=1,
-    )  # fmt: skip
+    beta = runs[PRIOR, at] + 0.5 * (runs[SQUARES, at] - runs[SUM, at] ** 2 / (1.0 + m)) if m > 0 else variance
+    out[0] = np.log(1.0 + m)
+    out[1] = np.log(1.0 + np.sum(p * n))
+    out[2] = np.sum(p[n <= 15])
+    out[3] = -np.sum(p[p > 0.0] * np.log(p[p > 0.0])) / np.log(314.0)
+    out[4] = np.log(beta * (m + 2.0) / ((1.0 + 0.5 * m) * (1.0 + m)) / variance)
+
+
+def segment_values_reference(given: F8, start: int, stop: int) -> F8:
+    """The five quantities under each hazard of a segment, shape (2, 5, stop - start)."""
+    out = np.full((2, 5, stop - start), np.nan)
+    trajectory_reference(given[0, :stop], given[1, :stop], start, max(0, start - HEAD_START), NEED, HALVES, out)
+    return out
 
 
 def bocpd_reference(streams: Streams, quantity: int, hazard: float, domain: Domain, row: int, pair: int) -> float:
@@ -128,5 +147,5 @@ def bocpd_reference(streams: Streams, quantity: int, hazard: float, domain: Doma
     start, stop = segment_reference(streams, row)
     given = once_reference(streams, ("bocpd", domain, pair), lambda: input_reference(streams, domain, pair))
     key = ("bocpd", domain, pair, start)
-    found = once_reference(streams, key, lambda: trajectory_reference(given[0], given[1], start, stop))
+    found = once_reference(streams, key, lambda: segment_values_reference(given, start, stop))
     return float(found[HAZARDS.index(hazard), quantity, row - start])

@@ -21,7 +21,6 @@ from bqx.features.families.hmm_regime_states_fit import (
     OBSERVED,
     REGIMES,
     SCALES,
-    STATES,
     Scale,
     W,
     in_force,

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bqx.features.kernels.divide import FLOOR, divides
 from bqx.features.kernels.jit import batches, kernel
+from bqx.features.kernels.moments import FAR
 from bqx.features.kernels.sums import (
     COUNT,
     RESTART,
@@ -14,6 +15,7 @@ from bqx.features.kernels.sums import (
     STATE_ROWS,
     equal_run_step,
     first_moment,
+    recentre,
     sample_variance,
     sums_step,
 )
@@ -29,6 +31,7 @@ def before_step(x: F8, r: int, seg_age: int, window: int, state: F8, run: F8, la
     if r > 0:
         equal_run_step(x, (r - 1) % len(x), run, last)
         sums_step(x, r - 1, window, 0, seg_age % RESTART == 0, state)
+        recentre(x, max(r - window, 0), r - 1, state, FAR)
 
 
 @kernel

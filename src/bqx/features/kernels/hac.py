@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.moments import TINY
-from bqx.features.kernels.positions import KZ, ZZ, Levels, State, Z, position_state, position_step, with_past
+from bqx.features.kernels.positions import KZ, ZZ, Levels, State, Z, clear, position_state, position_step, with_past
 from bqx.features.kernels.sums import equal_run_step
 
 F8 = NDArray[np.float64]
@@ -122,7 +122,9 @@ def _blocks_step(y: F8, r: int, age: int, window: int, lag: int, floor: int, sta
     d = age % many
     behind = flags[0] > 0.0
     if d == 0:
-        front[:], lack_front[:], lack[:] = 0.0, 0.0, 0.0
+        clear(front)
+        clear(lack_front)
+        clear(lack)
         for i in range(1, many):
             _block(y, r - i, float(-i), lag, floor, behind, shift, found)
             _add_block(found, back[i - 1], back[i])
@@ -148,7 +150,8 @@ def _edges(y: F8, r: int, window: int, lag: int, shift: F8, work: F8) -> None:
     cap, p = y.shape
     half = 0.5 * (window - 1)
     for end in range(2):
-        work[3] = 0.0
+        for j in range(p):
+            work[3, j] = 0.0
         for i in range(lag):
             row, u = (r - i) % cap if end else (r - window + 1 + i) % cap, half - i if end else i - half
             for j in range(p):

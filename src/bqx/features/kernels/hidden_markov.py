@@ -26,11 +26,11 @@ MODEL_ROWS = 30
 """A model: means of x, of y, 1 / (2 variance) of x, of y and the logarithm of the density's height by state;
 transition matrix, row by row; probability to leave each state, and its inverse."""
 
-PROB, WEIGHT, WHICH, TOP, VALID, SUM, CODE, LENGTH, COUNT = 0, 3, 6, 7, 8, 9, 10, 11, 12
-STATE_ROWS = 13
+PROB, WEIGHT, WHICH, TOP, VALID, SUM, CODE, LENGTH, COUNT, POWER = 0, 3, 6, 7, 8, 9, 10, 11, 12, 13
+STATE_ROWS = 15
 """A filter's state: probabilities; of the latest row its densities over the largest, which that is and its logarithm,
 whether there was a value, and the predictive density over the largest; the most probable state, values since it
-changed, that one included, and values taken in."""
+changed, that one included, and values taken in; two rows of scratch."""
 
 CALM, TREND, SHOCK, CODES, DURATION, SWITCH, ENTROPY, EXPECTED, NLL = range(9)
 OUTPUTS = 9
@@ -85,17 +85,17 @@ def _densities(x: F8, y: F8, row: int, m: F8, s: F8) -> None:
         top = f if f > g else g
         top = top if top > h else h
         # one of the three is e^0: exponentials of the other two
-        s[3 * LANES + j] = (g if f == top else f) - top
-        s[4 * LANES + j] = (g if h == top else h) - top
+        s[13 * LANES + j] = (g if f == top else f) - top
+        s[14 * LANES + j] = (g if h == top else h) - top
         s[6 * LANES + j] = 0.0 if f == top else 2.0 if h == top else 1.0
         s[7 * LANES + j] = top
         s[8 * LANES + j] = 1.0 if valid else 0.0
     for j in range(p):
-        s[3 * LANES + j] = exp(s[3 * LANES + j])
+        s[13 * LANES + j] = exp(s[13 * LANES + j])
     for j in range(p):
-        s[4 * LANES + j] = exp(s[4 * LANES + j])
-    for j in range(p):
-        a, b, which = s[3 * LANES + j], s[4 * LANES + j], s[6 * LANES + j]
+        s[14 * LANES + j] = exp(s[14 * LANES + j])
+    for j in range(p):  # into rows of their own: where `a` is overwritten, LLVM 22 takes its new value for the old
+        a, b, which = s[13 * LANES + j], s[14 * LANES + j], s[6 * LANES + j]
         s[3 * LANES + j] = 1.0 if which == 0.0 else a
         s[4 * LANES + j] = a if which == 0.0 else b if which == 2.0 else 1.0
         s[5 * LANES + j] = 1.0 if which == 2.0 else b

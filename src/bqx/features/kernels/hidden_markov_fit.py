@@ -33,9 +33,12 @@ PARTS, FIRST_STAY, FLOOR = 5, 0.9, 1e-9
 CHUNK = 48
 """Rows whose densities are worked out at once."""
 D = DAYS
-_SIZE = CHUNK * D
-WEIGHT, TOP, SCALE, WORK_ROWS = 0, 3, 4, 5
-NEXT, MOVES, SHARE, SUM_X, SUM_Y, SUM_XX, SUM_YY, SUM_ROWS = 0, 6, 15, 18, 21, 24, 27, 30
+WORK_ROWS = 7
+"""Of a chunk, each of D values: densities over the largest by state (the first then gives way to their sum), the
+logarithm of the largest, and scratch."""
+SUM_ROWS = 30
+"""Of expectations, each of D values: probabilities given all values, scratch (6); moves (9), weights, and sums of x, y,
+x^2 and y^2 by state."""
 
 
 @kernel
@@ -59,14 +62,14 @@ def _densities(x: F8, y: F8, begin: int, count: int, model: F8, work: F8) -> Non
             top = top if top > r else r
             # one of the three is e^0: exponentials of the other two
             a, b = (q if p == top else p) - top, (q if r == top else r) - top
-            work[t, j] = a if u == u else 0.0
-            work[t, D + j] = b if u == u else 0.0
-            work[t, 2 * D + j] = 0.0 if p == top else 1.0 if q == top else 2.0
+            work[t, 4 * D + j] = a if u == u else 0.0
+            work[t, 5 * D + j] = b if u == u else 0.0
+            work[t, 6 * D + j] = 0.0 if p == top else 1.0 if q == top else 2.0
             work[t, 3 * D + j] = top if u == u else 0.0
-        for j in range(2 * D):
+        for j in range(4 * D, 6 * D):
             work[t, j] = exp(work[t, j])
         for j in range(D):
-            a, b, which = work[t, j], work[t, D + j], work[t, 2 * D + j]
+            a, b, which = work[t, 4 * D + j], work[t, 5 * D + j], work[t, 6 * D + j]
             lead, last = which == 0.0, which == 2.0
             work[t, j] = 1.0 if lead else a
             work[t, D + j] = a if lead else b if last else 1.0
@@ -246,7 +249,7 @@ def _fit(x: F8, y: F8, picks: I8, short: int, long: int, floor: float) -> F8:
     part_x, part_y = np.empty((rows, D)), np.empty((rows, D))
     _part(x, part_x)
     _part(y, part_y)
-    path, work, sums = np.empty((len(x), STATES * D)), np.empty((CHUNK, 4 * D)), np.empty(SUM_ROWS * D)
+    path, work, sums = np.empty((len(x), STATES * D)), np.empty((CHUNK, WORK_ROWS * D)), np.empty(SUM_ROWS * D)
     best, found = np.zeros(MODEL_ROWS), -np.inf
     for start in range(len(picks)):
         model = np.full(MODEL_ROWS, 1.0)

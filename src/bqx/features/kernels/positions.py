@@ -49,6 +49,22 @@ def position_state(window: int, p: int) -> State:
 
 
 @kernel
+def put(x: F8, out: F8) -> None:
+    """Copy of sums; slices assigned to slices cost seconds of compilation."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j]
+
+
+@kernel
+def clear(x: F8) -> None:
+    """Sums set to 0."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[i, j] = 0.0
+
+
+@kernel
 def _missing(y: F8, row: int) -> int:
     count = 0
     for j in range(y.shape[1]):
@@ -89,12 +105,16 @@ def _anchor(y: F8, r: int, window: int, floor: int, state: State) -> None:
     back, front, _, holes_back, holes_front, holes, shift, flags = state
     cap, p = y.shape
     _set_shift(y, r, max(floor, r - window + 1), shift)
-    front[:], holes_front[:], holes[:], flags[:] = 0.0, 0.0, 0.0, 0.0
-    back[0], holes_back[0] = 0.0, 0.0
+    clear(front)
+    clear(holes_front)
+    clear(holes)
+    clear(back[0])
+    clear(holes_back[0])
+    flags[0], flags[1] = 0.0, 0.0
     for q in range(1, window):
         row, k, absent = (r - q) % cap, float(-q), r - q < floor
         if absent:
-            back[q] = back[q - 1]
+            put(back[q - 1], back[q])
         else:
             for j in range(p):
                 z = y[row, j] - shift[j]
@@ -108,13 +128,14 @@ def _anchor(y: F8, r: int, window: int, floor: int, state: State) -> None:
                 back[q, KKZ, j] = back[q - 1, KKZ, j] + (k * k) * z
         if absent or _missing(y, row) > 0:
             if flags[0] == 0.0:
-                holes_back[1:q] = 0.0
+                for i in range(1, q):
+                    clear(holes_back[i])
             flags[0] = 1.0
         if flags[0] > 0.0:
             if absent or _missing(y, row) > 0:
                 _add_hole(y, row, absent, k, holes_back[q - 1], holes_back[q])
             else:
-                holes_back[q] = holes_back[q - 1]
+                put(holes_back[q - 1], holes_back[q])
 
 
 @kernel
@@ -150,5 +171,5 @@ def position_step(y: F8, r: int, age: int, window: int, period: int, floor: int,
             for j in range(p):
                 holes[i, j] = holes_front[i, j] + holes_back[q, i, j]
     elif flags[1] > 0.0:
-        holes[:] = holes_front
+        put(holes_front, holes)
     return k

@@ -116,7 +116,10 @@ def products_step(a: F8, b: F8, r: int, window: int, floor: int, restart: bool, 
             u, v, n = state[A, j] + state[A + 1, j], state[B, j] + state[B + 1, j], state[COUNT, j]
             far_a = (1.0 + NEAR) * (u * u) > NEAR * n * (state[AA, j] + state[AA + 1, j])
             far_b = (1.0 + NEAR) * (v * v) > NEAR * n * (state[BB, j] + state[BB + 1, j])
-            if far_a | far_b | (n <= 1.0):
+            if n == 0.0:  # nothing to start from: no look at the window
+                for k in range(PRODUCT_ROWS):
+                    state[k, j] = 0.0
+            elif far_a | far_b | (n <= 1.0):
                 _start_lane(a, b, first, r, j, state)
 
 

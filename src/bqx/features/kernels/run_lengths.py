@@ -128,19 +128,21 @@ def _copy(source: int, to: int, rows: int, slots: F8) -> None:
 
 
 @kernel
-def _merge(old: int, s: int, slots: F8) -> None:
+def _merge(old: int, s: int, slots: F8, head: F8) -> None:
     """Slot s into `old`: the masses add up, the heaviest run stays."""
-    a, b = slots[MASS, old] + slots[MASS, s], slots[MASS_B, old] + slots[MASS_B, s]
-    peak, other = (slots[MASS, old] + slots[MASS_B, old]) * slots[SHARE, old], slots[MASS, s] + slots[MASS_B, s]
-    log_a = max(slots[LOG_MASS, old], slots[LOG_MASS, s])
-    log_b = max(slots[LOG_MASS_B, old], slots[LOG_MASS_B, s])
+    a, b = head[SCALE], head[SCALE_B]
+    peak = (slots[MASS, old] * a + slots[MASS_B, old] * b) * slots[SHARE, old]
+    other = slots[MASS, s] * a + slots[MASS_B, s] * b
+    mass, mass_b = slots[MASS, old] + slots[MASS, s], slots[MASS_B, old] + slots[MASS_B, s]
+    log_mass = max(slots[LOG_MASS, old], slots[LOG_MASS, s])
+    log_mass_b = max(slots[LOG_MASS_B, old], slots[LOG_MASS_B, s])
     if other > peak:
         _copy(s, old, MASS, slots)
-    slots[SHARE, old] = max(other, peak) / (a + b)
-    slots[MASS, old], slots[MASS_B, old] = a, b
+    slots[SHARE, old] = max(other, peak) / (mass * a + mass_b * b)
+    slots[MASS, old], slots[MASS_B, old] = mass, mass_b
     # a mass under the smallest float keeps the logarithm of its larger part
-    slots[LOG_MASS, old] = log_ratio(a, 1.0) if a > 1e-300 else log_a
-    slots[LOG_MASS_B, old] = log_ratio(b, 1.0) if b > 1e-300 else log_b
+    slots[LOG_MASS, old] = log_ratio(mass, 1.0) if mass > 1e-300 else log_mass
+    slots[LOG_MASS_B, old] = log_ratio(mass_b, 1.0) if mass_b > 1e-300 else log_mass_b
 
 
 @kernel
@@ -155,7 +157,7 @@ def thin(least: float, fine: int, slots: F8, head: F8) -> None:
         if eldest + OCTET > LONGEST:
             continue
         if octet == last and eldest - (OCTET - 1) > fine:
-            _merge(kept - 1, s, slots)
+            _merge(kept - 1, s, slots, head)
             continue
         _copy(s, kept, LOG_P, slots)
         kept += 1
