@@ -279,7 +279,7 @@ def some_picks(seed: int, rows: int) -> NDArray[np.int64]:
 def test_a_planted_chain_is_found() -> None:
     """28,800 values: means within 0.02 of the truth, moves within 0.01, 97 % of the bars in their state."""
     x, y, _ = chain(1440, DAYS, seed=7)
-    model = fit_chain(x, y, some_picks(0, 1440), 5, 20)
+    model = fit_chain(x, y, some_picks(0, 1440), 3, 20)
     order = np.argsort(model[:3])
     np.testing.assert_allclose(model[:3][order], MEAN[0], atol=0.02)
     np.testing.assert_allclose(model[3:6][order], MEAN[1], atol=0.02)

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from bqx.features.support import Mask, Support, View
 from bqx.market.bars import QUOTE_COLUMNS
+from bqx.market.pairs import PAIRS
 from bqx.market.panel import Panel
 
 REASONS: Mapping[str, str] = {
     "warm-up": "fewer bars since the pair's first than the column needs",
     "closure": "the window would reach across a weekend or holiday, which its policy forbids",
+    "panel": "the project lacks other pairs that the value is about",
     "baseline": "the pair has no baseline price yet at this minute",
     "capability": "the source of the bars gives no volume, or no bid and ask",
     "gap": "too many minutes without a quote in what the value sees",
@@ -28,8 +30,8 @@ REASONS: Mapping[str, str] = {
 class Reasons:
     """Masks and counts over one panel, which must begin no later than the columns can see.
 
-    Three other markets are asked what they would give: one without a missing minute, the same with this one's
-    baselines, and this one with volume and quotes wherever it has a bar.
+    Other markets are asked what they would give: one without a missing minute, of all 28 pairs or of this one's, the
+    same with this one's baselines, and this one with volume and quotes wherever it has a bar.
     """
 
     def __init__(self, view: View) -> None:
@@ -40,19 +42,24 @@ class Reasons:
     @cached_property
     def _whole(self) -> View:
         """One pair that was always there and never missed a minute; its baseline always known."""
-        return View(_filled(self.view.panel, 1), self.view.calendar, np.array([0]))
+        return View(_filled(self.view.panel, self.view.panel.pairs[:1]), self.view.calendar, np.array([0]))
+
+    @cached_property
+    def _market(self) -> View:
+        """All 28 pairs like that, for values that look at other pairs too."""
+        return View(_filled(self.view.panel, PAIRS), self.view.calendar, np.zeros(len(PAIRS), dtype=np.int64))
 
     @cached_property
     def _everyone(self) -> View:
-        """All pairs like that, for values that look at other pairs too."""
-        lanes = self.view.panel.shape[1]
-        return View(_filled(self.view.panel, lanes), self.view.calendar, np.zeros(lanes, dtype=np.int64))
+        """The panel's pairs like that."""
+        pairs = self.view.panel.pairs
+        return View(_filled(self.view.panel, pairs), self.view.calendar, np.zeros(len(pairs), dtype=np.int64))
 
     @cached_property
     def _based(self) -> View:
         """Such pairs with the baselines there are."""
         panel = self.view.panel
-        return View(_filled(panel, panel.shape[1]), self.view.calendar, self.view.baseline)
+        return View(_filled(panel, panel.pairs), self.view.calendar, self.view.baseline)
 
     @cached_property
     def _capable(self) -> View:
@@ -69,8 +76,10 @@ class Reasons:
         late = self.view.stream >= support.warmup
         left = late & ~valid
         out: dict[str, Mask] = {"expected": late & valid, "warm-up": ~late}
+        panel = "panel" in uses
         hypotheses: dict[str, tuple[bool, Callable[[], Mask]]] = {
-            "closure": (True, lambda: ~support.valid(self._everyone if "panel" in uses else self._whole)),
+            "closure": (True, lambda: ~support.valid(self._market if panel else self._whole)[:, :1]),
+            "panel": (panel, lambda: ~support.valid(self._everyone)),
             "baseline": ("baseline" in uses, lambda: ~support.valid(self._based)),
             "capability": (bool(uses & {"volume", "quotes"}), lambda: support.valid(self._capable)),
         }
@@ -112,12 +121,13 @@ class Reasons:
         return self._tails[row]
 
 
-def _filled(panel: Panel, lanes: int) -> Panel:
-    """The same grid with a quoted bar in every minute."""
+def _filled(panel: Panel, pairs: tuple[str, ...]) -> Panel:
+    """The same grid with a quoted bar of each of some pairs in every minute."""
+    lanes = len(pairs)
     ones = np.ones((len(panel.grid), lanes))
     return replace(
         panel,
-        pairs=panel.pairs[:lanes],
+        pairs=pairs,
         open=ones,
         high=ones,
         low=ones,

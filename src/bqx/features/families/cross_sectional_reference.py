@@ -38,7 +38,7 @@ def reference(streams: Streams, column: str, row: int, pair: int) -> float:
         return float((left[-1] - np.nanmean(left)) / np.nanstd(left, ddof=1))
     if kind == "rank_stab":
         name = "ret60" if of == "rate" else "m60"
-        now, then = _values_reference(streams, name, row), _values_reference(streams, name, row - 15)
+        now, then = (_values_reference(streams, name, at).astype(np.float32) for at in (row, row - 15))
         both = ~np.isnan(now) & ~np.isnan(then)
         return float(np.corrcoef(_midranks_reference(now[both]), _midranks_reference(then[both]))[0, 1])
     x = _values_reference(streams, of, row)
@@ -48,14 +48,15 @@ def reference(streams: Streams, column: str, row: int, pair: int) -> float:
     own, x = float(x[pair]), x[~np.isnan(x)]
     median = float(np.median(x))
     spread = 1.4826 * float(np.median(np.abs(x - median)))
-    if kind == "rank":
-        return float((_midranks_reference(x)[x == own][0] - 0.5) / len(x))
-    if kind in ("top3", "bot3"):
+    if kind in ("rank", "top3", "bot3"):
+        x, own = x.astype(np.float32), float(np.float32(own))  # rounding breaks no tie
+        if kind == "rank":
+            return float((_midranks_reference(x)[x == own][0] - 0.5) / len(x))
         return float((x > own).sum() < 3 if kind == "top3" else (x < own).sum() < 3)
     return {"z": (own - median) / spread if spread else math.nan, "gap": own - median, "disp": spread}[kind]
 
 
-def _midranks_reference(x: F8) -> F8:
+def _midranks_reference(x: F8 | NDArray[np.float32]) -> F8:
     ordered = np.sort(x)
     return (np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right") + 1) / 2.0
 
@@ -73,7 +74,7 @@ def _values_reference(streams: Streams, name: str, row: int) -> F8:
             n = (~np.isnan(v)).sum(axis=0)
             total = np.nansum(v, axis=0)
             mean = np.where((n >= 54) & (total > 0), total / np.maximum(n, 1), np.nan)
-            x = np.array([float(f"{v:.12g}") for v in panel.volume[row] / mean])  # equal ratios are ties
+            x = panel.volume[row] / mean
         elif name.startswith("ret"):
             w = int(name[3:])
             y = streams.rate_close

@@ -42,7 +42,6 @@ F8 = NDArray[np.float64]
 W, LONG, DAY = 60, 240, 1440
 EVERY = 15
 """Bars between two refreshes of the first component's share, and the lag of rank stability."""
-TIE = 4097.0
 MEASURE = {"rank": RANK, "z": SCORE, "gap": GAP, "disp": SPREAD, "top3": TOP, "bot3": BOTTOM}
 DOMAIN_OF: dict[str, Domain] = {"ret15": "rate", "ret60": "rate", "m15": "bqx", "m60": "bqx"}
 KEPT_BY: dict[Domain, str] = {"rate": "ret60", "bqx": "m60"}
@@ -94,15 +93,16 @@ class Panel:
         shift, excess, _ = centre(v, self.age, W, needed(W), 1)
         before = _before(shift + excess)
         before[self.age == 0] = np.nan
-        x = ratio(v, before)
-        # ratios of whole numbers are often equal but for rounding: 41 of their 53 bits are kept (Dekker 1971)
-        high = x * TIE
-        return high - (high - x)
+        return ratio(v, before)
 
     def measure(self, kind: str, name: str) -> F8:
         """rank, z, gap, disp, top3 or bot3 of a variable."""
-        found = self._once(("measures", name), lambda: panel_measures(self.variable(name), LEAST))
+        found = self._once(("measures", name), lambda: panel_measures(self.variable(name), self._ranked(name), LEAST))
         return found[MEASURE[kind]]
+
+    def _ranked(self, name: str) -> NDArray[np.float32]:
+        """Values that differ by rounding only are equal."""
+        return self.variable(name).astype(np.float32)
 
     def load(self, domain: Domain) -> F8:
         return self._once(("load", domain), lambda: (self.lanes.sort(loadings(self.streams, domain)),))[0]
@@ -132,7 +132,7 @@ class Panel:
         return self.load(domain)
 
     def rank_stab(self, domain: Domain) -> F8:
-        return self._wide(rank_agreement(self.variable(KEPT_BY[domain]), self.age, EVERY, LEAST))
+        return self._wide(rank_agreement(self._ranked(KEPT_BY[domain]), self.age, EVERY, LEAST))
 
     def idio_z(self, domain: Domain) -> F8:
         """Score of what the first component, by a slope known the bar before, leaves of dy."""

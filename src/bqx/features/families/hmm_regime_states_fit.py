@@ -31,7 +31,7 @@ DOMAINS: tuple[Domain, ...] = ("rate", "bqx")
 W = 15
 """Bars of the volatility and the efficiency that are observed."""
 FIT_BARS = DAYS * 1440
-STARTS, SHORT, LONG = 5, 5, 20
+STARTS, SHORT, LONG = 5, 3, 20
 """Seeded starts, rounds that each gets on a fifth of the data, rounds of the best on all."""
 
 REGIMES = ("calm", "trend", "shock")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bqx.features.kernels.jit import batch, batches, kernel
 from bqx.features.kernels.moments import TINY
 
+F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 
@@ -37,7 +38,7 @@ def _middle(values: F8, count: int) -> float:
 
 
 @kernel
-def panel_row(x: F8, row: int, least: int, values: F8, out: tuple[F8, F8, F8, F8, F8, F8], at: int) -> None:
+def panel_row(x: F8, ranked: F4, row: int, least: int, values: F8, out: tuple[F8, F8, F8, F8, F8, F8], at: int) -> None:
     """Of row `row` of x into row `at`; see :func:`panel_measures`. values : room for a number a lane."""
     p = x.shape[1]
     count = 0
@@ -53,11 +54,11 @@ def panel_row(x: F8, row: int, least: int, values: F8, out: tuple[F8, F8, F8, F8
             below += 1
     spread = NORMAL * _middle(values, count) if count >= least else np.nan
     for j in range(p):
-        v = x[row, j]
+        v, place = x[row, j], ranked[row, j]
         less, equal = 0, 0
         for k in range(p):
-            less += 1 if x[row, k] < v else 0
-            equal += 1 if x[row, k] == v else 0
+            less += 1 if ranked[row, k] < place else 0
+            equal += 1 if ranked[row, k] == place else 0
         ok = (v == v) & (count >= least)
         gap = v - median
         out[RANK][at, j] = (less + 0.5 * equal) / count if ok else np.nan
@@ -69,17 +70,18 @@ def panel_row(x: F8, row: int, least: int, values: F8, out: tuple[F8, F8, F8, F8
 
 
 @batches(MEASURES)
-def panel_measures(out: tuple[F8, F8, F8, F8, F8, F8], x: F8, least: int) -> None:
+def panel_measures(out: tuple[F8, F8, F8, F8, F8, F8], x: F8, ranked: F4, least: int) -> None:
     """Of each row, over the lanes with a value, of which there must be `least`: the mid-rank in (0, 1), (rank - 1/2) /
     number; the distance from the median over the spread; that distance; the spread, 1.4826 times the median absolute
-    deviation, in all lanes; whether fewer than 3 are higher; whether fewer than 3 are lower. Shapes (n, lanes)."""
+    deviation, in all lanes; whether fewer than 3 are higher; whether fewer than 3 are lower. ranked : x, in which what
+    is equal but for rounding is equal. Shapes (n, lanes)."""
     values = np.empty(x.shape[1])
     for r in range(len(x)):
-        panel_row(x, r, least, values, out, r)
+        panel_row(x, ranked, r, least, values, out, r)
 
 
 @kernel
-def agreement_row(x: F8, now: int, before: int, inside: bool, least: int) -> float:
+def agreement_row(x: F4, now: int, before: int, inside: bool, least: int) -> float:
     """Spearman's correlation across lanes of rows `now` and `before`, over the lanes with a value in both; see
     :func:`rank_agreement`."""
     p = x.shape[1]
@@ -106,7 +108,7 @@ def agreement_row(x: F8, now: int, before: int, inside: bool, least: int) -> flo
     return both / np.sqrt(a * b) if a > 0.0 and b > 0.0 else np.nan
 
 
-def rank_agreement(x: F8, seg_age: I4, lag: int, least: int) -> F8:
+def rank_agreement(x: F4, seg_age: I4, lag: int, least: int) -> F8:
     """Spearman's rank correlation, mid-ranks on ties, of row t and row t - lag of the segment across the lanes with a
     value in both, of which there must be `least`; NaN where all of either are equal. Shape (n,)."""
     out = np.empty(len(x))
@@ -115,7 +117,7 @@ def rank_agreement(x: F8, seg_age: I4, lag: int, least: int) -> F8:
 
 
 @kernel
-def _rank_agreement(x: F8, seg_age: I4, lag: int, least: int, out: F8) -> None:
+def _rank_agreement(x: F4, seg_age: I4, lag: int, least: int, out: F8) -> None:
     for r in range(len(x)):
         inside = seg_age[r] >= lag
         out[r] = agreement_row(x, r, r - lag if inside else r, inside, least)

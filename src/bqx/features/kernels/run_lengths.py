@@ -123,8 +123,9 @@ def _normalise(used: int, hazard: float, mass: int, slots: F8, head: F8) -> None
 
 @kernel
 def _copy(source: int, to: int, rows: int, slots: F8) -> None:
-    for k in range(rows):
-        slots[k, to] = slots[k, source]
+    if source != to:
+        for k in range(rows):
+            slots[k, to] = slots[k, source]
 
 
 @kernel
