@@ -29,7 +29,7 @@ endef
 
 $(VENV)/runtime.stamp: requirements/runtime.lock requirements/uv.lock pyproject.toml
 	$(call install,runtime)
-	@echo "compiling kernels into the user's cache (once a version, about a minute)"
+	@echo "compiling kernels into the user's cache (once a version, two minutes or so)"
 	@$(BIN)/python -m bqx.features.warm
 
 $(VENV)/dev.stamp: requirements/dev.lock requirements/uv.lock pyproject.toml
@@ -40,6 +40,8 @@ demo: $(VENV)/runtime.stamp
 	$(BIN)/bqx demo --out $(OUT) $(if $(BARS),--bars $(BARS))
 
 test: lint types contract secrets licences
+	@echo "compiling kernels into the user's cache (once a version)"
+	@$(BIN)/python -m bqx.features.warm
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/dev.stamp

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -55,5 +60,27 @@ def _streams() -> Streams:
     return Streams(panel, calendar, anchors)
 
 
+def warm_all(jobs: int) -> int:
+    """Compile all datasets in `jobs` processes, a family in one of them; 0 when every one ended well."""
+    families: dict[str, list[str]] = {}
+    for name, home in own_datasets().items():
+        families.setdefault(home.family.split("_")[0], []).append(name)
+    shares = [list(families.values())[k::jobs] for k in range(jobs)]
+    code = "import sys; from bqx.features.warm import warm; warm(sys.argv[1:])"
+    names = [[name for family in share for name in family] for share in shares if share]
+    running = [subprocess.Popen([sys.executable, "-c", code, *mine]) for mine in names]
+    return max(process.wait() for process in running)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bqx.features.warm", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    args = parser.parse_args()
+    began = time.perf_counter()
+    failed = warm_all(max(args.jobs, 1))
+    print(f"kernels are compiled ({time.perf_counter() - began:.0f} s)")
+    return failed
+
+
 if __name__ == "__main__":
-    print(f"kernels of {warm()} columns compiled; the others had been")
+    sys.exit(main())

@@ -149,7 +149,8 @@ def _make_reference(domain: Domain) -> Reference:
     def reference(streams: Streams, column: str, row: int, pair: int) -> float:
         kind, w = parse(column)
         close = (streams.panel.close if rate else streams.bqx_close)[: row + 1, pair]
-        away, deviations = _bands_reference(close, streams.panel.grid.seg_age[: row + 1], w, RANKED)
+        rows = RANKED if kind == "squeeze" else w + LAG
+        away, deviations = _bands_reference(close, streams.panel.grid.seg_age[: row + 1], w, rows)
         base = _latest_reference(close)
         means, moved = base + away, close[-w:] - base
         mean, deviation, now = float(means[-1]), float(deviations[-1]), float(moved[-1])
