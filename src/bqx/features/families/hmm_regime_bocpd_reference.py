@@ -7,6 +7,7 @@ trajectory has ten thousand bars and hundreds of runs, but written as it would b
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,10 @@ def input_reference(streams: Streams, domain: Domain, pair: int) -> F8:
     return np.stack([x, before_reference(x)[1] ** 2])
 
 
-HALVES = np.array([math.lgamma(2.5 + 0.5 * n) - math.lgamma(2.0 + 0.5 * n) for n in range(LONGEST + 1)])
+@cache
+def halves_reference() -> F8:
+    """ln of Gamma(a + 1/2) / Gamma(a), a = 2 + n / 2."""
+    return np.array([math.lgamma(2.5 + 0.5 * n) - math.lgamma(2.0 + 0.5 * n) for n in range(LONGEST + 1)])
 
 
 @kernel
@@ -138,7 +142,8 @@ def quantities_reference(runs: F8, taken: int, variance: float, h: int, out: F8)
 def segment_values_reference(given: F8, start: int, stop: int) -> F8:
     """The five quantities under each hazard of a segment, shape (2, 5, stop - start)."""
     out = np.full((2, 5, stop - start), np.nan)
-    trajectory_reference(given[0, :stop], given[1, :stop], start, max(0, start - HEAD_START), NEED, HALVES, out)
+    begin = max(0, start - HEAD_START)
+    trajectory_reference(given[0, :stop], given[1, :stop], start, begin, NEED, halves_reference(), out)
     return out
 
 

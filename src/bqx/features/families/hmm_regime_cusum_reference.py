@@ -48,15 +48,17 @@ def _curvature_reference(y: F8, age: NDArray[np.int32]) -> F8:
     place = np.arange(WINDOW) - 0.5 * (WINDOW - 1)
     design = np.vander(place, 3)
     weights = 2.0 * np.linalg.pinv(design)[0]
-    for r in range(WINDOW - 1, len(y)):
-        v = y[r - WINDOW + 1 : r + 1]
-        here = ~np.isnan(v)
-        if age[r] < WINDOW - 1 or here.sum() < VALID:
-            continue
-        if here.all():
-            out[r] = np.dot(weights, v - v[0])
-        else:
-            out[r] = 2.0 * np.linalg.lstsq(design[here], v[here] - v[here][0], rcond=None)[0][0]
+    if len(y) < WINDOW:
+        return out
+    windows = np.lib.stride_tricks.sliding_window_view(y, WINDOW)
+    there = (~np.isnan(windows)).sum(axis=1)
+    inside = age[WINDOW - 1 :] >= WINDOW - 1
+    for k in np.flatnonzero(inside & (there >= VALID) & (there < WINDOW)).tolist():
+        here = ~np.isnan(windows[k])
+        v = windows[k][here]
+        out[k + WINDOW - 1] = 2.0 * np.linalg.lstsq(design[here], v - v[0], rcond=None)[0][0]
+    whole = np.flatnonzero(inside & (there == WINDOW))
+    out[whole + WINDOW - 1] = (windows[whole] - windows[whole, :1]) @ weights
     return out
 
 
