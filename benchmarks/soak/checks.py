@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.soak.kill import kill
 from benchmarks.soak.promises import promises
+from benchmarks.soak.regimes import regimes
 from benchmarks.soak.state import State
 from benchmarks.soak.year import year
 
@@ -34,6 +35,10 @@ CHECKS: dict[str, Check] = {
     "promises": Check(
         "P1-P4, NULL pattern, bounds and references of every dataset on 28 simulated pairs over three months",
         promises, 28, "pairs", "benchmarks/test_promises_soak.py",
+    ),
+    "regimes": Check(
+        "planted regimes are found by the hidden Markov states, and random walks have none",
+        regimes, 20, "trials of 28 lanes", "benchmarks/test_regimes_soak.py",
     ),
     "year": Check(
         "28 simulated pairs, every dataset: time, size, memory, full verification",

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,13 +23,10 @@ from bqx.features.fits import fitted
 from bqx.features.kernels.hidden_markov import arrange, filtered
 from bqx.features.refresh import latest_points
 from bqx.features.streams import PRICE, Streams
-from bqx.market.calendar import Calendar, minute_of
 from bqx.market.pairs import PAIRS
-from bqx.market.panel import Panel
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-START = minute_of(datetime(2024, 1, 7, 22, tzinfo=UTC))
 WEEK = 7200
 
 
@@ -54,91 +50,35 @@ RATE = fits.FITS["1m", "rate"]
 P_1M = tuple(f"hmm_p_{regime}_1m_rate" for regime in fits.REGIMES)
 
 
-def market(changes: F8) -> Streams:
-    """Streams of the first pairs with the given changes (bps); every bar quoted, open at the last close."""
-    calendar = Calendar.load()
-    n, p = changes.shape
-    grid = calendar.grid(START, calendar.at_ordinal(calendar.ordinal(START) + n))
-    close = np.exp(np.cumsum(changes, axis=0) * 1e-4)
-    open_ = np.vstack([np.ones((1, p)), close[:-1]])
-    zero, minute = np.zeros((n, p), dtype=np.int32), grid.minute
-    ends = np.full(p, minute[0]), np.full(p, minute[-1])
-    high, low = np.maximum(open_, close), np.minimum(open_, close)
-    return Streams(Panel(grid, PAIRS[:p], open_, high, low, close, high, zero, *ends), calendar, Anchors())
+class SimpleStreams:
+    """Streams of given changes: enough to be observed."""
+
+    def __init__(self, changes: F8) -> None:
+        age = (np.arange(len(changes)) % WEEK).astype(np.int32)
+        self.panel = SimpleNamespace(grid=SimpleNamespace(seg_age=age))
+        self._stream = SimpleNamespace(change=changes)
+
+    def stream(self, domain: str) -> SimpleNamespace:
+        return self._stream
 
 
-def planted(rows: int, lanes: int, seed: int) -> tuple[F8, I8]:
-    """Changes of three regimes of 120 bars on average: calm (sd 0.5), trend (sd 0.5, drift 0.35 up or down) and shock
-    (sd 2); which it is, (rows, lanes)."""
+def changes(rows: int, lanes: int, seed: int) -> F8:
+    """Changes whose size and direction come and go, with runs of NULL."""
     rng = np.random.default_rng(seed)
-    regime, side = np.zeros((rows, lanes), dtype=np.int64), np.ones(lanes)
-    now = np.zeros(lanes, dtype=np.int64)
-    out = np.empty((rows, lanes))
-    for t in range(rows):
-        leave = rng.random(lanes) < 1 / 120
-        now = np.where(leave, (now + rng.integers(1, 3, lanes)) % 3, now)
-        side = np.where(leave, rng.choice([-1.0, 1.0], lanes), side)
-        regime[t] = now
-        out[t] = np.where(now == 2, 2.0, 0.5) * rng.standard_normal(lanes) + np.where(now == 1, 0.35 * side, 0.0)
-    return out, regime
-
-
-def foresight(streams: Streams, shock: F8) -> F8:
-    """For each lane sqrt(n) times the correlation of P(shock) and ln RV of the 15 bars after, every 60 bars."""
-    later = np.roll(fits.observed(streams, "rate")[0], -15, axis=0)
-    later[-15:] = np.nan
-    out = []
-    for j in range(shock.shape[1]):
-        a, b = shock[30::60, j], later[30::60, j]
-        both = ~np.isnan(a) & ~np.isnan(b)
-        out.append(np.corrcoef(a[both], b[both])[0, 1] * math.sqrt(both.sum()))
-    return np.array(out)
-
-
-def test_planted_regimes_are_found() -> None:
-    """12 lanes, the week after a fit: at least 85 % of the bars in their regime, 92 % of those 15 bars into it, 75 % in
-    each; P(shock) tells the next quarter of an hour's volatility in every lane, by 7 standard errors or more."""
-    changes, regime = planted(5 * WEEK, 12, seed=11)
-    streams = market(changes)
-    found = states.compute(streams, "rate", [*P_1M, "hmm_state_1m_rate", "hmm_state_5m_rate"])
-    week = slice(4 * WEEK + 14, 5 * WEEK)
-    code, true = found["hmm_state_1m_rate"][week], regime[week]
-    known = ~np.isnan(code)
-    assert known.mean() > 0.99
-    right = code == true
-    assert right[known].mean() > 0.85
-    settled = np.array([[(regime[r - 15 : r + 1, j] == regime[r, j]).all() for j in range(12)]
-                        for r in range(week.start, week.stop)])  # fmt: skip
-    assert right[known & settled].mean() > 0.92
-    for k in range(3):
-        assert right[known & (true == k)].mean() > 0.75, fits.REGIMES[k]
-    slow = found["hmm_state_5m_rate"][week]
-    assert (slow == true)[~np.isnan(slow)].mean() > 0.75
-    assert (foresight(streams, found["hmm_p_shock_1m_rate"]) > 7).all()
-    values = fitted(RATE, streams, 4 * WEEK)
-    rv = values[:, :3]
-    np.testing.assert_allclose(np.exp(rv[:, 2] - rv[:, 0]), 4.0, rtol=0.15)
-
-
-def test_size_on_a_random_walk() -> None:
-    """28 lanes without regimes: P(shock) tells nothing of the next 15 bars (7 % of 112 beyond 1.96, 5 % are due), and
-    the three states are slices of one distribution, no more than a factor 1.8 of volatility apart (planted: 4)."""
-    changes = np.random.default_rng(12).standard_normal((5 * WEEK, 28))
-    streams = market(changes)
-    found = states.compute(streams, "rate", P_1M)
-    score = foresight(streams, found["hmm_p_shock_1m_rate"])
-    assert (np.abs(score) > 1.96).sum() <= 4
-    assert np.abs(score).max() < 4
-    values = fitted(RATE, streams, 4 * WEEK)
-    assert np.exp(values[:, 2] - values[:, 0]).max() < 1.8
+    size = np.exp(0.7 * np.sin(np.arange(rows) / 200.0))[:, None]
+    x = size * (rng.standard_t(4, (rows, lanes)) + 0.5 * np.sin(np.arange(rows) / 90.0)[:, None])
+    for _ in range(rows // 400):
+        at, lane = rng.integers(rows), rng.integers(lanes)
+        x[at : at + rng.integers(1, 20), lane] = np.nan
+    return x
 
 
 def test_observations_against_sums() -> None:
-    changes, _ = planted(2 * WEEK, 2, seed=3)
-    changes[500:560, 0] = 0.0
-    streams = market(changes)
-    dy, age = streams.rate_change, streams.panel.grid.seg_age
-    x, y = fits.observed(streams, "rate")
+    dy = changes(2 * WEEK, 2, seed=3)
+    dy[500:560, 0] = 0.0
+    stub = SimpleStreams(dy)
+    age = stub.panel.grid.seg_age
+    x, y = fits.observed(stub, "rate")  # type: ignore[arg-type]
     compared = 0
     for r in [*range(0, 2 * WEEK, 41), *range(500, 580), 13, 14, WEEK, WEEK + 13, WEEK + 14]:
         for j in range(2):
@@ -152,29 +92,11 @@ def test_observations_against_sums() -> None:
 
 
 def test_mirror() -> None:
-    """T6: falling is rising. What is observed keeps every bit; through prices (1.01 up is 1 / 1.01 down) rounding
-    enters, and twenty rounds of a fit carry it."""
-    changes, _ = planted(4 * WEEK + 2000, 2, seed=4)
-    stubs = [SimpleStreams(c) for c in (changes, -changes)]
-    for a, b in zip(*(fits.observed(s, "rate") for s in stubs), strict=True):  # type: ignore[arg-type]
+    """T6: falling is rising. All else is made of what is observed, and that keeps every bit."""
+    up, down = (SimpleStreams(sign * changes(2 * WEEK, 2, seed=4)) for sign in (1.0, -1.0))
+    for a, b in zip(*(fits.observed(s, "rate") for s in (up, down)), strict=True):  # type: ignore[arg-type]
+        assert (~np.isnan(a)).sum() > 20_000
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64))
-    names = [c.name for c in states.columns("rate") if "1m" in c.name]
-    up, down = (states.compute(market(c), "rate", names) for c in (changes, -changes))
-    for name in names:
-        assert (~np.isnan(up[name])).sum() > 500 or "dur" in name
-        np.testing.assert_allclose(up[name], down[name], rtol=1e-5, atol=1e-6)
-
-
-class SimpleStreams:
-    """Streams of given changes: enough to be observed."""
-
-    def __init__(self, changes: F8) -> None:
-        age = (np.arange(len(changes)) % WEEK).astype(np.int32)
-        self.panel = SimpleNamespace(grid=SimpleNamespace(seg_age=age))
-        self._stream = SimpleNamespace(change=changes)
-
-    def stream(self, domain: str) -> SimpleNamespace:
-        return self._stream
 
 
 @pytest.fixture(scope="module")
