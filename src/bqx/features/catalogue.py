@@ -29,6 +29,7 @@ FAMILIES = (
     "regime_trend",
     "realized_volatility",
     "correlation",
+    "hmm_regime",
     "cross_sectional",
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
