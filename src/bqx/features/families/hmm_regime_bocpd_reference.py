@@ -109,8 +109,9 @@ def trajectory_reference(x: F8, variance: F8, start: int, begin: int, need: int,
             scale = 2.0 * beta * (n + 2.0) / (n + 1.0)
             log_density = halves[int(n)] - 0.5 * np.log(np.pi * scale)
             log_density -= (2.5 + 0.5 * n) * np.log1p((x[k] - mean) ** 2 / scale)
-            runs[MASS, s] *= np.exp(log_density)
-            runs[MASS + 1, s] *= np.exp(log_density)
+            density = np.exp(log_density)
+            runs[MASS, s] *= density
+            runs[MASS + 1, s] *= density
             runs[SUM, s] += x[k]
             runs[SQUARES, s] += x[k] ** 2
         taken += 1

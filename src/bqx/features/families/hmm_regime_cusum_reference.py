@@ -78,17 +78,19 @@ def trajectory_reference(z: F8, start: int, stop: int) -> F8:
     """S+, S-, alarm and age at rows start .. stop - 1, in words of the rules. Shape (4, stop - start)."""
     out = np.full((4, stop - start), np.nan)
     up, down, seen, last = 0.0, 0.0, 0, -math.inf
-    for k in range(max(0, start - HEAD_START), stop):
-        score = float(z[k])
-        if math.isnan(score):
+    first = max(0, start - HEAD_START)
+    for k, score in enumerate(z[first:stop].tolist(), first):
+        if score != score:
             continue
         seen += 1
-        up, down = max(0.0, up + score - 0.5), max(0.0, down - score - 0.5)
+        up, down = up + score - 0.5, down - score - 0.5
+        up, down = up if up > 0.0 else 0.0, down if down > 0.0 else 0.0
         alarm = 1 if up > 5.0 else -1 if down > 5.0 else 0
         if alarm:
             last = seen
         if k >= start:
-            out[:, k - start] = up, down, alarm, min(seen - last, DAY)
+            out[0, k - start], out[1, k - start], out[2, k - start] = up, down, alarm
+            out[3, k - start] = min(seen - last, DAY)
         if alarm:
             up, down = 0.0, 0.0
     return out
@@ -98,7 +100,7 @@ def segment_reference(streams: Streams, row: int) -> tuple[int, int]:
     """First row of the segment of `row` and the row after its last."""
     age = streams.panel.grid.seg_age
     start = row - int(age[row])
-    return start, start + int(np.argmax(np.r_[age[start + 1 :] == 0, True])) + 1
+    return start, start + 1 + int(np.argmax(np.append(age[start + 1 :] == 0, True)))
 
 
 def cusum_reference(streams: Streams, kind: str, series: str, domain: Domain, row: int, pair: int) -> float:
