@@ -84,7 +84,7 @@ def test_nothing_kept(run: Run, project: None) -> None:
 def test_show(run: Run, project: None) -> None:
     code, out, err = run("show", FIT.name)
     assert code == 0, err
-    assert "A line through 100 bars of returns_raw_rate, every week" in out
+    assert "slope_week, dataset returns_raw_rate, made every week. A line through 100 bars" in out
     assert "slope  0.25" in out and "error  0.125" in out and "slope  -" in out
     code, out, _ = run("show", FIT.name, "--pair", "eurusd", "--json")
     first, second = json.loads(out)

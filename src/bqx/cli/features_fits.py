@@ -60,7 +60,7 @@ def show(app: App, name: str, only: tuple[str, ...], pair: str | None, as_json: 
     rows = _kept(app, [known[name]], pair)
 
     def text() -> None:
-        click.echo(f"{name}: {known[name].summary or 'a fit'} of {known[name].dataset}, every {known[name].every}")
+        click.echo(f"{name}, dataset {known[name].dataset}, made every {known[name].every}. {known[name].summary}")
         for r in rows:
             click.echo(f"{r['pair']}  in force from {r['from']}, saw bars from {r['sees_from']}, {r['seconds']:.3f} s")
             width = max(map(len, r["parameters"]))
