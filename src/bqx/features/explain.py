@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ from bqx.features.catalogue import earliest
 from bqx.features.compute import evaluate
 from bqx.features.declare import Column, Dataset
 from bqx.features.kernels.sums import RESTART
+from bqx.features.refresh import point_before
 from bqx.features.streams import Streams
-from bqx.features.support import All, Baseline, Lag, Price, Support, Trajectory, View, Window, needed
+from bqx.features.support import All, Baseline, Fitted, Lag, Price, Support, Trajectory, View, Window, needed
 from bqx.market.calendar import Calendar, datetime_of
 from bqx.market.panel import NEVER
 
@@ -65,7 +67,9 @@ class Explanation:
 
 def explain_absent(home: Dataset, item: Column, pair: str, minute: int, reason: str) -> Explanation:
     """An explanation for a minute that has no row."""
-    return _make(home, item, pair, minute, value=None, reason=reason, sees_from=None, inputs=[], anchor=[])
+    return _make(
+        home, item, pair, minute, value=None, reason=reason, sees_from=None, inputs=[], anchor=[], artefact=NO_FIT
+    )
 
 
 def no_row(calendar: Calendar, minute: int, first: int, last: int) -> str | None:
@@ -106,6 +110,7 @@ def explain(home: Dataset, item: Column, streams: Streams, minute: int, pair: st
         sees_from=_iso(earliest(home, minute, streams.calendar, [item.name])),
         inputs=_inputs(item.support, view, row, lane),
         anchor=_anchor(item, streams, row, lane),
+        artefact=_artefact(home, item, minute, streams.calendar),
     )
 
 
@@ -120,7 +125,6 @@ def _make(home: Dataset, item: Column, pair: str, minute: int, **found: Any) -> 
         formula=item.formula,
         policy=item.policy,
         warmup=item.warmup,
-        artefact="none: the column uses no fit",
         version=home.version,
         **found,
     )
@@ -128,6 +132,28 @@ def _make(home: Dataset, item: Column, pair: str, minute: int, **found: Any) -> 
 
 def _iso(minute: int) -> str:
     return f"{datetime_of(minute):%Y-%m-%dT%H:%MZ}"
+
+
+NO_FIT = "none: the column uses no fit"
+
+
+def _nodes(node: Support) -> Iterator[Support]:
+    yield node
+    names: Iterable[str] = getattr(node, "__dataclass_fields__", ())
+    for name in names:
+        value = getattr(node, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Support):
+                yield from _nodes(part)
+
+
+def _artefact(home: Dataset, item: Column, minute: int, calendar: Calendar) -> str:
+    """The dataset's fits that see what the column says it was fitted on."""
+    seen = set(_nodes(item.support))
+    found = [
+        f"{fit.name} of {_iso(point_before(minute, fit.every, calendar))}" for fit in home.fits if fit.sees in seen
+    ]
+    return " or ".join(found) + " (`bqx features fits show`)" if found else NO_FIT
 
 
 def _inputs(node: Support, view: View, row: int, lane: int) -> list[str]:
@@ -160,7 +186,11 @@ def _inputs(node: Support, view: View, row: int, lane: int) -> list[str]:
         case Trajectory(_, need, burn, _):
             start = row - int(view.age[row, 0]) - burn
             return [f"recursion started {at(max(start, 0))}, {burn} bars before the segment; {need} values needed"]
-    return ["the minute itself (calendar)"]
+        case Fitted(_, bars, every):
+            point = point_before(int(view.panel.grid.minute[row]), every, view.calendar)
+            return [f"estimate of {_iso(point)} from the {bars} values before it, {needed(bars)} needed"]
+    inner = getattr(node, "of", None)
+    return _inputs(inner, view, row, lane) if isinstance(inner, Support) else ["the minute itself (calendar)"]
 
 
 def _has_sums(node: Support) -> bool:
