@@ -29,6 +29,7 @@ FAMILIES = (
     "regime_trend",
     "realized_volatility",
     "correlation",
+    "error_correction",
     "hmm_regime",
     "cross_sectional",
 )
