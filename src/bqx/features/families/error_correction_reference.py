@@ -90,7 +90,7 @@ def _line_reference(streams: Streams, a: F8, b: F8, row: int) -> float:
 
 
 def _majors_reference(streams: Streams, domain: str, row: int) -> float:
-    """The first vector by regressions (QR) and a generalised eigenproblem turned ordinary."""
+    """The first vector as the first canonical direction, from one factor of all products."""
     levels = np.column_stack([_path_reference(streams, domain, name) for name in MAJORS])
     point = row - int(streams.panel.grid.seg_age[row]) % 60
     memo = _memo_reference(streams)
@@ -100,13 +100,13 @@ def _majors_reference(streams: Streams, domain: str, row: int) -> float:
         d, level = np.diff(x, axis=0), np.column_stack([x - middle, np.ones(len(x))])
         change, lagged, before = d[2:], np.column_stack([d[1:-1], d[:-2]]), level[2:-1]
         whole = ~(np.isnan(change) | np.isnan(before[:, :7])).any(axis=1) & ~np.isnan(lagged).any(axis=1)
-        q, _ = np.linalg.qr(lagged[whole])
-        r0 = change[whole] - q @ (q.T @ change[whole])
-        r1 = before[whole] - q @ (q.T @ before[whole])
-        q0, _ = np.linalg.qr(r0)
-        q1, upper = np.linalg.qr(r1)
-        _, _, right = np.linalg.svd(q0.T @ q1)
-        vector = np.linalg.solve(upper, right[0])
+        design = np.column_stack([lagged[whole], before[whole], change[whole]])
+        upper = np.linalg.cholesky(np.einsum("ri,rj->ij", design, design)).T
+        basis, _ = np.linalg.qr(
+            upper[14:, 22:]
+        )  # of what the lags leave of the changes, in the levels' directions first
+        _, _, right = np.linalg.svd(basis[:8].T)
+        vector = np.linalg.solve(upper[14:22, 14:22], right[0])
         vector = vector / np.linalg.norm(vector[:7]) * (1.0 if vector[0] >= 0 else -1.0)
         memo[key] = np.r_[vector, middle]
     vector, middle = memo[key][:8], memo[key][8:]

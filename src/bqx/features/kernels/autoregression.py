@@ -93,8 +93,8 @@ def _half_lives(now: F8, then: F8, seg_age: I4, window: int, need: int, out: F8)
 
 def half_life_across(x: F8, seg_age: I4, window: int, need: int) -> F8:
     """min(ln 0.5 / ln phi, window) bars, phi of the least squares x(s) = c + phi x(s-1) over the last `window` pairs,
-    both of a pair in one segment; `window` for phi >= 1, NaN for phi <= 0 (EDGE), below `need` pairs, and where x stands
-    still. Shape (n, pairs)."""
+    both of a pair in one segment; `window` for phi >= 1, NaN for phi <= 0 (EDGE), below `need` pairs, and where x
+    stands still. Shape (n, pairs)."""
     now, then, out = np.empty(x.shape), np.empty(x.shape), np.empty(x.shape)
     lagged_pairs(x, seg_age, 1, now, then)
     _half_lives(now, then, seg_age, window, need, out)
