@@ -99,9 +99,9 @@ def list_fits(manifest: Manifest, fits: Sequence[Fit], pair: str | None = None) 
         rows = con.execute(sql, (pair,)).fetchall()
     out = []
     for dataset, name, lane, point, seen, digest, data, seconds, made_at in rows:
-        if name not in by_name:
-            continue
         values = np.frombuffer(data, dtype="<f8").tolist()
+        if name not in by_name or len(values) != len(by_name[name].parameters):
+            continue  # of a code that no longer is
         out.append(
             {
                 "fit": name,

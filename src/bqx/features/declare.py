@@ -153,7 +153,7 @@ def _sources(family_file: Path, origin: str) -> list[Path]:
     return sorted(top.rglob("*.py"))
 
 
-SHARED = ("streams", "anchors", "support", "states", "refresh", "groups", "fits", "compute")
+SHARED = ("streams", "anchors", "support", "states", "refresh", "groups", "fits", "by_name", "panel_support", "compute")
 """Modules of this folder on which every value depends, the kernels and two of the market's besides."""
 
 

@@ -72,7 +72,7 @@ def kernel(function: F) -> F:
     """
     keep = bool(os.environ.get("NUMBA_CACHE_DIR"))
     if not keep:
-        folder = _folder_of(Path(function.__code__.co_filename))  # type: ignore[attr-defined]
+        folder = _folder_of(Path(function.__code__.co_filename))
         keep = _usable(folder)
         setattr(config, "CACHE_DIR", str(folder))  # noqa: B010 - numba's config makes its attributes at run time
     return cast("F", numba.njit(nogil=True, cache=keep, fastmath=False, error_model="numpy")(function))
