@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from bqx.features.families.error_correction_sister import sisters
 from bqx.features.families.error_correction_support import MAJORS, bridge, lanes_of, legs, others
-from bqx.features.kernels.adjustment import adjustment
+from bqx.features.kernels.adjustment import adjustment, nearer
 from bqx.features.kernels.autoregression import half_life_across, standardised_across
 from bqx.features.kernels.hourly_line import residuals
 from bqx.features.kernels.johansen import relation
 from bqx.features.kernels.lags import lag_inside
 from bqx.features.kernels.members import member_mean, parity, parity_of_levels
 from bqx.features.kernels.smooth import smooth
+from bqx.features.kernels.spaced import bend
 from bqx.features.kernels.splice import splice, stretches
 from bqx.features.refresh import HOUR
 from bqx.features.streams import Domain, Streams
@@ -160,11 +161,6 @@ def measure(metric: str, error: F8, level: F8, age: NDArray[np.int32]) -> F8:
         return half_life_across(error, age, MEMORY, needed(MEMORY))
     if metric == "alpha":
         return adjustment(level, error, age, MEMORY, needed(MEMORY))
-    moved = lag_inside(error, age, STEP)
     if metric == "vel":
-        return moved
-    if metric == "acc":
-        return moved - (lag_inside(error, age, 2 * STEP) - moved)
-    size = np.abs(error)
-    nearer = lag_inside(size, age, STEP)
-    return np.where(np.isnan(nearer), np.nan, (nearer < 0.0).astype(np.float64))
+        return lag_inside(error, age, STEP)
+    return bend(error, age, STEP) if metric == "acc" else nearer(error, age, STEP)

@@ -146,3 +146,17 @@ def adjustment(y: F8, error: F8, seg_age: I4, window: int, need: int) -> F8:
     its own zero. Shape (n, pairs)."""
     u, v, w = adjustment_terms(y, error, seg_age)
     return _adjustments(u, v, w, seg_age, window, need)
+
+
+@batch
+def nearer(out: F8, error: F8, seg_age: I4, step: int) -> None:
+    """1 where an error is smaller in size than `step` bars ago in its segment, else 0, NaN where either is missing.
+    Shape (n, pairs)."""
+    n, p = error.shape
+    for r in range(n):
+        inside = seg_age[r] >= step
+        then = r - step if inside else r
+        for j in range(p):
+            a, b = abs(error[r, j]), abs(error[then, j])
+            flag = 1.0 if a < b else 0.0
+            out[r, j] = flag if (a == a) & (b == b) & inside else np.nan
