@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.catalogue import earliest
 from bqx.features.checks import World
 from bqx.features.declare import Dataset
 from bqx.market.calendar import DAY, Calendar, minute_of
+from bqx.market.pairs import PAIRS
 from bqx.market.simulated import simulate
 from bqx.ops.plots import ACCENT, SOFT, add_stamp, drawing, quiet_axes, thin
 
@@ -28,19 +30,31 @@ F8 = NDArray[np.float64]
 
 PAIR, SEED = "eurusd", 1
 DAY_SHOWN = minute_of(datetime(2024, 7, 10, tzinfo=UTC))
-WEEKS = 13
 ROWS = 6
 """Columns drawn at most."""
 POINTS = 360
 
 
-@lru_cache(maxsize=1)
-def plot_world() -> World:
-    """Simulated bars that reach back as far as any column sees."""
+FEWER = {"error_correction_dual": ("eur", "usd")}
+"""Datasets that see far back and need only the pairs of some currencies."""
+
+
+def plot_world(home: Dataset) -> World:
+    """Simulated bars that reach back as far as the drawn columns see, of the other pairs too where they matter."""
     calendar = Calendar.load()
-    start = calendar.segment_start(DAY_SHOWN - WEEKS * 7 * DAY)
-    frames = simulate(calendar, start, DAY_SHOWN + DAY, seed=SEED, pairs=[PAIR], origin_minute=start)
-    return World(frames, calendar, start + DAY, (PAIR,))
+    names = chosen(home)
+    start = calendar.segment_start(earliest(home, DAY_SHOWN, calendar, names) - 8 * DAY)
+    start = min(start, calendar.at_ordinal(calendar.ordinal(DAY_SHOWN) - max(home.by_name[n].warmup for n in names)))
+    pairs: tuple[str, ...] = (PAIR,)
+    if "panel" in home.uses:
+        pairs = tuple(p for p in PAIRS if home.name not in FEWER or set(FEWER[home.name]) & {p[:3], p[3:]})
+    return _world(calendar.segment_start(start), pairs)
+
+
+@lru_cache(maxsize=1)
+def _world(start: int, pairs: tuple[str, ...]) -> World:
+    frames = simulate(Calendar.load(), start, DAY_SHOWN + DAY, seed=SEED, pairs=list(pairs), origin_minute=start)
+    return World(frames, Calendar.load(), start + DAY, pairs)
 
 
 def chosen(home: Dataset) -> list[str]:
@@ -55,9 +69,10 @@ def chosen(home: Dataset) -> list[str]:
 
 def plot_values(home: Dataset) -> dict[str, F4]:
     """What is drawn: the chosen columns over the day, in the precision they are stored in."""
-    world = plot_world()
+    world = plot_world(home)
+    lane = world.pairs.index(PAIR)
     found = world.values(home, DAY_SHOWN, DAY_SHOWN + DAY, chosen(home))
-    return {name: value[:, 0].astype(np.float32) for name, value in found.items()}
+    return {name: value[:, lane].astype(np.float32) for name, value in found.items()}
 
 
 def plot_mark(values: Mapping[str, F4]) -> str:
@@ -70,10 +85,12 @@ def plot_mark(values: Mapping[str, F4]) -> str:
 
 def family_plot(home: Dataset, values: Mapping[str, F4]) -> str:
     """An SVG file of small multiples."""
-    world = plot_world()
+    world = plot_world(home)
     grid = world.calendar.grid(DAY_SHOWN, DAY_SHOWN + DAY)
     hours = (grid.minute - DAY_SHOWN) / 60.0
-    price = world.panel(world.calendar.segment_start(DAY_SHOWN), DAY_SHOWN + DAY).close[-len(hours) :, 0]
+    price = world.panel(world.calendar.segment_start(DAY_SHOWN), DAY_SHOWN + DAY).close[
+        -len(hours) :, world.pairs.index(PAIR)
+    ]
     units = {item.name: item.unit for item in home.columns}
     with drawing(8.4, 1.0 + 0.95 * (1 + len(values))) as figure:
         axes: list[Axes] = list(np.ravel(figure.subplots(1 + len(values), 1, sharex=True)))
