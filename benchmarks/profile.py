@@ -1,4 +1,4 @@
-"""python -m benchmarks.profile [--quick]: cost of every column over a month of 28 pairs; the forecasts' first basis."""
+"""python -m benchmarks.profile [--quick] [--pairs N]: cost of every column over a month; the forecasts' first basis."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def measure(folder: Path, pairs: tuple[str, ...]) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="four pairs; prints, writes nothing")
+    parser.add_argument("--pairs", type=int, default=len(PAIRS), help="the first N pairs (default all 28)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bqx-profile-") as folder:
-        result = measure(Path(folder), PAIRS[:4] if args.quick else PAIRS)
+        result = measure(Path(folder), PAIRS[: 4 if args.quick else args.pairs])
     text = json.dumps(result, indent=1) + "\n"
     if args.quick:
         print(text)

@@ -70,7 +70,7 @@ def family_page(family: str, members: Sequence[Dataset], costs: Costs) -> str:
         lines += ["| Column | Formula | Unit | Type | Policy | Warm-up | ns | bytes | Source | Notes |"]
         lines += ["|---|---|---|---|---|---:|---:|---:|---|---|"]
         lines += [_row(home, item, costs) for item in home.columns]
-    lines += ["", "ns: core-nanoseconds a value, its part of building its dataset for 28 pairs; bytes: in the file, a "
+    lines += ["", "ns: core-nanoseconds a value, its part of building its dataset; bytes: in the file, a "
               "value ([benchmarks](../benchmarks.md) says on what machine)."]  # fmt: skip
     reasons = sorted({(tag_line(c)) for home in members for c in home.columns if c.why_tagged})
     if reasons:
