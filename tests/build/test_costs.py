@@ -89,7 +89,7 @@ def test_a_second_build_is_forecast_from_the_first(built: Path, copy: Copy) -> N
     assert made.guessed == ()
     report = build(project, choice, force=True)
     assert made.values == report.values
-    assert made.bytes == pytest.approx(report.bytes, rel=0.01)
+    assert made.bytes == pytest.approx(report.bytes, rel=0.05)
     assert 0.1 < made.seconds / report.seconds < 10, "a shared machine; benchmarks/results/profile.json has the figure"
 
 
