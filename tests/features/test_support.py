@@ -243,7 +243,8 @@ def test_a_reason_wherever_null_is_declared(name: str, world: World) -> None:
 
 
 WEEKS_BACK = {"base": 1, "ohlc": 1, "time": 1, "statistics": 1, "realized_volatility": 1, "technical": 3,
-              "error_correction": 7, "hmm_regime": 11, "regime_trend": 4, "regime_vol": 5, "spread": 9, "volume_rate": 9, "volume_bqx": 1}  # fmt: skip
+              "error_correction": 7, "hmm_regime": 11, "regime_trend": 4, "regime_vol": 5, "spread": 9,
+              "volume_rate": 9, "volume_bqx": 1}  # fmt: skip
 """Trading weeks that bars are loaded from at most, the current one included, where it is not two; 5 days each, no
 holiday. By family, or by dataset."""
 
