@@ -60,5 +60,5 @@ class Costs:
 
 @lru_cache(maxsize=1)
 def shipped() -> Costs:
-    """Of the machine that made the release (`python -m benchmarks.profile`), used until this one has built."""
+    """Used until this machine has built, and saying so; `python -m benchmarks.profile` measures better ones."""
     return Costs.from_dict(json.loads(files("bqx.build").joinpath("costs.json").read_text(encoding="utf-8"))["costs"])
