@@ -20,8 +20,8 @@ LEAST = 20
 @dataclass(frozen=True)
 class Members:
     """signs : int8 (pairs, pairs); row j holds, for the panel's pair j, +1 or -1 for the members of its group, turned
-    so that all rise with the group's currency (`cross` members are not turned), 0 for others. whole : whether the
-    panel has all members, (pairs,). missing : those it lacks."""
+    so that each stands to the group's currency as the pair itself does (`cross` members are not turned), 0 for others.
+    whole : whether the panel has all members, (pairs,). missing : those it lacks."""
 
     signs: NDArray[np.int8]
     whole: NDArray[np.bool_]
