@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 
+import postgres_server
 from bqx.base import redaction
 from bqx.market.calendar import Calendar, datetime_of, minute_of
 from bqx.market.simulated import simulate
@@ -87,3 +89,24 @@ def long_frames(holiday_calendar: Calendar) -> dict[str, pl.DataFrame]:
     pairs = SMALL_PAIRS[:2]
     whole = simulate(holiday_calendar, LONG_START, SMALL_END, seed=1, pairs=pairs, origin_minute=LONG_START)
     return with_holes(whole)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[int], postgres_server.Server]]:
+    """postgres(15) -> a running server of that major version, one a session; its tests make databases of their own."""
+    running: dict[int, postgres_server.Server] = {}
+
+    def server(major: int) -> postgres_server.Server:
+        if major not in running:
+            running[major] = postgres_server.Server(major).start()
+        return running[major]
+
+    yield server
+    for each in running.values():
+        each.remove()
+
+
+@pytest.fixture(scope="session", params=[*postgres_server.WANTED] if "BQX_TEST_DSN" not in os.environ else ["dsn"])
+def postgres_dsn(request: pytest.FixtureRequest, postgres: Callable[[int], postgres_server.Server]) -> str:
+    """Superuser DSN of each server the suite runs on, or `BQX_TEST_DSN` alone; make a database of your own in it."""
+    return os.environ["BQX_TEST_DSN"] if request.param == "dsn" else postgres(request.param).dsn()
