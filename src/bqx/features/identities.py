@@ -88,7 +88,7 @@ def of_triangles(name: str, column: str) -> Identity:
 
 
 def mean_rank(name: str, column: str) -> Identity:
-    """Mid-ranks (rank - 1/2) / N of a whole panel have mean 1/2. Only where all 28 pairs have one: a pair in its warm-up
+    """Mid-ranks (rank - 1/2) / N of a whole panel have mean 1/2. Only where all 28 have one: a pair in its warm-up
     is ranked but has no value yet."""
 
     def sides(values: Lanes, pairs: Sequence[str]) -> Sides:
