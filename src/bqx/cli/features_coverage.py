@@ -36,7 +36,8 @@ def coverage(as_json: bool) -> None:
         groups = " + ".join(str(n) for n in GROUPS.values())
         click.echo(
             f"{groups} = {sizes['counted']:,} counted columns, each of one stage: {built:,} built, "
-            f"{sizes['inherited']} inherited; {sizes['laggable']} laggable, {totals['candidates']:,} candidates with 4 lags"
+            f"{sizes['inherited']} inherited; {sizes['laggable']} laggable, "
+            f"{totals['candidates']:,} candidates with 4 lags"
         )
 
     emit({"stages": [asdict(r) for r in rows], **totals}, as_json, text)
