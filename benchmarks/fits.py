@@ -37,7 +37,8 @@ def measure(folder: Path, pairs: tuple[str, ...]) -> dict[str, Any]:
     build(project, Choice(None, tuple(h.name for h in homes), first_month=MONTH, last_month=MONTH), threads=1)
     rows = []
     for fit in (fit for home in homes for fit in home.fits):
-        kept = sorted(r["seconds"] for r in list_fits(project.manifest, [fit], None) if r["seconds"] > 0)
+        found = list_fits(project.manifest, [fit], None)
+        kept = sorted(r["seconds"] for r in found if any(v is not None for v in r["parameters"].values()))
         if not kept:
             rows.append({"fit": fit.name, "dataset": fit.dataset, "made": 0})
             continue
