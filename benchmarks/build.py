@@ -54,6 +54,8 @@ def worker(root: Path, datasets: tuple[str, ...] | None, month: str, threads: in
         "bytes": report.bytes,
         "seconds": round(report.seconds, 3),
         "cpu_seconds": round(spent, 3),
+        "fit_seconds": round(report.fit_seconds, 3),
+        "fits": report.fits,
         "threads": report.threads,
         "peak_gb": round(peak_bytes() / 1e9, 3),
     }
