@@ -106,9 +106,7 @@ class ServerError(BqxError):
 
 class RoleError(BqxError):
     code, exit_code, title = "BQX411", 6, "the database role may not do that"
-    next_step = (
-        "use the role that docs/postgres.md names, or have the owner run `bqx store upgrade` for this one"
-    )
+    next_step = "use the role that docs/postgres.md names, or have the owner run `bqx store upgrade` for this one"
 
 
 class TablesError(BqxError):
