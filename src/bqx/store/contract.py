@@ -207,6 +207,9 @@ class FeatureStore(Protocol):
     ) -> list[Receipt]:
         """Write new rows of all pairs of a dataset to one file; one receipt a pair and month."""
 
+    def ready(self, keys: Iterable[PartitionKey]) -> None:
+        """Raise, naming what to do, unless these partitions can be written; asked before a build computes anything."""
+
     def commit(self, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> None:
         """Make them all visible in one transaction (the coordinator only)."""
 

@@ -64,6 +64,9 @@ class Lake:
             simulated=simulated,
         )
 
+    def ready(self, keys: Iterable[PartitionKey]) -> None:
+        """Files need nothing made before."""
+
     def commit(self, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> None:
         commit.commit(self.root, self.manifest, receipts, known_at=known_at)
 

@@ -65,15 +65,15 @@ class PgConnection:
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         with self.raw.cursor() as cursor:
-            cursor.executemany(translate(sql).encode(), [tuple(row) for row in rows])
+            cursor.executemany(translate(sql).encode(), [self._bound(sql, row) for row in rows])
 
     @staticmethod
     def _bound(sql: str, values: Sequence[Any] | Mapping[str, Any]) -> Any:
         if isinstance(values, Mapping):
-            return dict(values)
+            return {name: _plain(value) for name, value in values.items()}
         if numbered(sql):
-            return {f"p{number}": value for number, value in enumerate(values, 1)}
-        return tuple(values)
+            return {f"p{number}": _plain(value) for number, value in enumerate(values, 1)}
+        return tuple(_plain(value) for value in values)
 
     def lock(self) -> None:
         """Become the manifest's only writer until the transaction ends."""
@@ -178,6 +178,11 @@ class PgManifest(Manifest):
 
     def close(self) -> None:
         self.sessions.close()
+
+
+def _plain(value: Any) -> Any:
+    """SQLite has no booleans, and the manifest's tables none either."""
+    return int(value) if isinstance(value, bool) else value
 
 
 def _key(text: str) -> int:

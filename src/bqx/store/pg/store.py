@@ -70,6 +70,9 @@ class PostgresStore:
             simulated=simulated,
         )
 
+    def ready(self, keys: Iterable[PartitionKey]) -> None:
+        verify.ready(self.manifest, keys)
+
     def commit(self, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> None:
         commit.commit(self.root, self.manifest, receipts, known_at=known_at)
 

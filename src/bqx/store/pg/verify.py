@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-from bqx.base.errors import StoreError
+from bqx.base.errors import RoleError, StoreError, TablesError
 from bqx.store.content import content_hash
 from bqx.store.contract import PartitionInfo, Problem
 from bqx.store.fingerprint import ts_fingerprint
 from bqx.store.listing import list_partitions
+from bqx.store.partition import PartitionKey
 from bqx.store.pg.columns import features, kind_of
 from bqx.store.pg.manifest import PgConnection, PgManifest
 from bqx.store.pg.rows import whole
@@ -47,6 +49,35 @@ def verify(root: Path, manifest: PgManifest, *, deep: bool = False) -> list[Prob
         if deep:
             problems += _unlisted(pg, manifest, filled - {info.name for info in infos})
     return problems + check_bars(root, manifest, deep)
+
+
+def ready(manifest: PgManifest, keys: Iterable[PartitionKey]) -> None:
+    """Raise TablesError when partitions have no table, RoleError when they were adopted or may not be written."""
+    with manifest.connection() as con:
+        origin = {str(n): str(o) for n, o in con.execute("SELECT name, origin FROM relation WHERE ym IS NOT NULL")}
+        wanted = list(keys)
+        missing = [key.name for key in wanted if key.name not in origin]
+        if missing:
+            raise TablesError(
+                f"{len(missing)} partitions have no table, first {missing[0]}",
+                where=manifest.layout.schema,
+                fix="have the tables' owner run `bqx store upgrade`; it makes those of all months that have bars",
+            )
+        adopted = [key.name for key in wanted if origin[key.name] == "adopted"]
+        if adopted:
+            raise RoleError(
+                f"{len(adopted)} partitions were adopted, so bqx does not write them; first {adopted[0]}",
+                where=manifest.layout.schema,
+                fix="leave them out, or `bqx store adopt --release` them",
+            )
+        for key in wanted[:1]:
+            pg = cast(PgConnection, con)
+            table = f'"{manifest.layout.schema}"."{key.name}"'
+            row = pg.raw.execute(
+                "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'DELETE')", (table, table)
+            ).fetchone()
+            if row and not row[0]:
+                raise RoleError("this role may not write feature tables", where=table, fix="use the writer's DSN")
 
 
 def _shallow(info: PartitionInfo, columns: dict[str, str] | None, filled: bool) -> str | None:
