@@ -1,4 +1,4 @@
-"""`bqx store`: collect garbage, drop and compact."""
+"""`bqx store`: collect garbage, drop, compact; tables in PostgreSQL, and copies between stores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bqx.cli.common import App, dry_run_option, emit, json_option, yes_option
+from bqx.cli.store_server import adopt, copy, upgrade
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def store() -> None:
-    """Retention: what is kept, what is removed, how tails are folded. See docs/store.md."""
+    """Retention, tables in PostgreSQL, copies between stores. See docs/store.md and docs/postgres.md."""
 
 
 @store.command()
@@ -101,6 +102,10 @@ def compact(app: App, dataset: str | None, dry_run: bool, as_json: bool) -> None
     verb = "would fold" if dry_run else "folded"
     text = f"{verb} {done.pieces} pieces of {len(done.partitions)} partitions"
     emit(asdict(done), as_json, text)
+
+
+for _command in (upgrade, adopt, copy):
+    store.add_command(_command)
 
 
 def _keys(names: tuple[str, ...]) -> list[PartitionKey]:

@@ -128,14 +128,14 @@ def leaf(layout: Layout, key: PartitionKey) -> Composed:
     )
 
 
-def attach(layout: Layout, key: PartitionKey, parent: tuple[str, str] | None, schema: str) -> list[Composed]:
-    """A table of the right shape, wherever it is, becomes the partition; its rows stay as they are."""
-    table = name(schema, key.name)
-    out = [_sql("ALTER TABLE {p} DETACH PARTITION {t}", p=name(*parent), t=table)] if parent else []
-    if schema != layout.schema:
-        out.append(_sql("ALTER TABLE {t} SET SCHEMA {s}", t=table, s=name(layout.schema)))
+def detach(parent: tuple[str, str], schema: str, table: str) -> Composed:
+    return _sql("ALTER TABLE {p} DETACH PARTITION {t}", p=name(*parent), t=name(schema, table))
+
+
+def attach(layout: Layout, key: PartitionKey) -> list[Composed]:
+    """A table of the right shape becomes the partition; its rows stay as they are."""
     return [
-        *out,
+        _sql("ALTER TABLE {t} ALTER COLUMN pair SET NOT NULL, ALTER COLUMN ts_utc SET NOT NULL", t=layout.leaf(key)),
         _sql(
             "ALTER TABLE {r} ATTACH PARTITION {t} FOR VALUES FROM ({a}) TO ({b})",
             r=layout.pair_table(key.dataset, key.pair),
@@ -145,17 +145,20 @@ def attach(layout: Layout, key: PartitionKey, parent: tuple[str, str] | None, sc
     ]
 
 
-def release(layout: Layout, key: PartitionKey) -> Composed:
-    return _sql("ALTER TABLE {r} DETACH PARTITION {t}", r=layout.pair_table(key.dataset, key.pair), t=layout.leaf(key))
+def bring(layout: Layout, schema: str, table: str) -> Composed:
+    """A table from another schema into that of the features."""
+    return _sql("ALTER TABLE {t} SET SCHEMA {s}", t=name(schema, table), s=name(layout.schema))
 
 
 def drop_leaf(layout: Layout, key: PartitionKey) -> Composed:
     return _sql("DROP TABLE {t}", t=layout.leaf(key))
 
 
-def move_aside(layout: Layout, schema: str, table: str, kind: str = "TABLE") -> Composed:
-    """Into the legacy schema, under its own name. kind : TABLE, VIEW, MATERIALIZED VIEW or SEQUENCE."""
-    return _sql(f"ALTER {kind} {{t}} SET SCHEMA {{s}}", t=name(schema, table), s=name(layout.legacy))
+def move_aside(layout: Layout, table: str, new: str, kind: str) -> list[Composed]:
+    """Into the legacy schema, as `new`. kind : TABLE, VIEW, MATERIALIZED VIEW, SEQUENCE or FOREIGN TABLE."""
+    out = [_sql(f"ALTER {kind} {{t}} RENAME TO {{n}}", t=name(layout.schema, table), n=name(new))]
+    out = out if new != table else []
+    return [*out, _sql(f"ALTER {kind} {{t}} SET SCHEMA {{s}}", t=name(layout.schema, new), s=name(layout.legacy))]
 
 
 def rename(schema: str, old: str, new: str) -> Composed:

@@ -61,6 +61,11 @@ def identity_table(sql: str) -> str | None:
     return found[1] if found and found[1] in _tables() and "id" in _tables()[found[1]][0] else None
 
 
+def identity_tables() -> list[str]:
+    """Tables whose ids the server gives."""
+    return [table for table, (columns, _) in _tables().items() if "id" in columns]
+
+
 def _placeholder(mark: re.Match[str]) -> str:
     if mark[0] == "%":
         return "%%"
@@ -93,8 +98,3 @@ def _tables() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
         return out
     finally:
         con.close()
-
-
-def table_order() -> list[str]:
-    """The manifest's tables, each after those it refers to (the order they are made in)."""
-    return list(_tables())

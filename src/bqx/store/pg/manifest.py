@@ -15,7 +15,7 @@ import xxhash
 from bqx.base.errors import StoreError, TablesError, Unsupported
 from bqx.base.faults import fault
 from bqx.store.manifest import Manifest
-from bqx.store.pg.dialect import identity_table, numbered, translate
+from bqx.store.pg.dialect import identity_table, identity_tables, numbered, translate
 from bqx.store.pg.failures import translated
 from bqx.store.pg.layout import Layout
 from bqx.store.pg.sessions import Sessions
@@ -120,6 +120,13 @@ class PgManifest(Manifest):
                 return 0
             found = con.execute("SELECT max(version) FROM format").fetchone()
             return int(found[0] or 0) if found else 0
+
+    def after_ids(self, con: sqlite3.Connection) -> None:
+        """Let new ids follow those that came with their rows."""
+        for table in identity_tables():
+            con.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), coalesce(max(id), 0) + 1, false) FROM {table}"  # noqa: S608
+            )
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
