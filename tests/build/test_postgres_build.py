@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
-import postgres_database
 import pytest
-from postgres_server import WANTED, Server
 from small_project import PAIRS, fill
 
-from bqx.base.errors import TablesError, Unsupported
+import postgres_database
 from bqx.build.choice import Choice
 from bqx.build.project import Project
 from bqx.build.run import build
 from bqx.build.server_tables import wanted_tables
 from bqx.build.verify import verify
+from postgres_server import WANTED, Server
 
 DATASETS = ("returns_raw_rate", "returns_raw_bqx", "base_bqx", "ohlc_rate", "time_dual")
 """float4, float8 and integer columns; a dual dataset; the smallest that have them."""
