@@ -122,6 +122,10 @@ class Server:
     def running(self) -> bool:
         return (self.data / "postmaster.pid").exists()
 
+    def program(self, name: str) -> Path:
+        """A client program of the same version."""
+        return self._bin / name
+
     def give(self, folder: Path) -> None:
         """Make the server's user the owner of a folder."""
         if self._user:
