@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.soak.kill import kill
+from benchmarks.soak.postgres_copy import postgres_copy
+from benchmarks.soak.postgres_leaves import postgres_leaves
 from benchmarks.soak.promises import promises
 from benchmarks.soak.regimes import regimes
 from benchmarks.soak.state import State
@@ -31,6 +33,14 @@ CHECKS: dict[str, Check] = {
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
+    ),
+    "postgres-copy": Check(
+        "a partition of 30,000 x 56 float4 into PostgreSQL at half the speed of psql's binary copy or better",
+        postgres_copy, 15, "rounds", "benchmarks/test_postgres_soak.py",
+    ),
+    "postgres-leaves": Check(
+        "28 pairs x 12 months x 35 datasets of empty partitions in PostgreSQL: time, catalogue, planning",
+        postgres_leaves, 12, "months", "benchmarks/test_postgres_soak.py",
     ),
     "promises": Check(
         "P1-P4, NULL pattern, bounds and references of every dataset on 28 simulated pairs over three months",

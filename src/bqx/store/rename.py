@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 
 from bqx.base.errors import StoreError
@@ -15,24 +16,29 @@ def rename(manifest: Manifest, plan: Mapping[str, str]) -> int:
     Returns how many current partitions changed their names. Raises StoreError when an old name does not exist or
     a new one is taken.
     """
+    with manifest.transaction(faults=True) as con:
+        return rename_in(con, manifest, plan)
+
+
+def rename_in(con: sqlite3.Connection, manifest: Manifest, plan: Mapping[str, str]) -> int:
+    """The same inside an open transaction."""
     for name in plan.values():
         check_dataset(name)
     if len(set(plan.values())) < len(plan):
         raise StoreError("two datasets cannot get the same name", where=", ".join(sorted(plan.values())))
-    with manifest.transaction(faults=True) as con:
-        known = {str(name): int(key) for key, name in con.execute("SELECT id, name FROM dataset")}
-        for old, new in plan.items():
-            if old not in known:
-                raise StoreError(f"there is no dataset {old}", fix=f"there are: {', '.join(sorted(known)) or 'none'}")
-            if new in known and new not in plan:
-                raise StoreError(f"{old} cannot become {new}: that dataset exists", fix="rename or drop it as well")
-        for table, column in (("dataset", "name"), ("unit", "dataset"), ("certificate", "dataset")):
-            sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 - names are the literals above
-            con.executemany(sql, [(f"\x00{new}", old) for old, new in plan.items()])
-            con.executemany(sql, [(new, f"\x00{new}") for new in plan.values()])
-        manifest.tick(con, "rename")
-        sql = (
-            "SELECT count(*) FROM generation g JOIN partition p ON p.id = g.partition_id "
-            "JOIN dataset d ON d.id = p.dataset_id WHERE g.known_to IS NULL AND d.name = ?"
-        )
-        return sum(int(con.execute(sql, (new,)).fetchone()[0]) for new in plan.values())
+    known = {str(name): int(key) for key, name in con.execute("SELECT id, name FROM dataset")}
+    for old, new in plan.items():
+        if old not in known:
+            raise StoreError(f"there is no dataset {old}", fix=f"there are: {', '.join(sorted(known)) or 'none'}")
+        if new in known and new not in plan:
+            raise StoreError(f"{old} cannot become {new}: that dataset exists", fix="rename or drop it as well")
+    for table, column in (("dataset", "name"), ("unit", "dataset"), ("certificate", "dataset")):
+        sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 - names are the literals above
+        con.executemany(sql, [(f"~{new}", old) for old, new in plan.items()])
+        con.executemany(sql, [(new, f"~{new}") for new in plan.values()])
+    manifest.tick(con, "rename")
+    sql = (
+        "SELECT count(*) FROM generation g JOIN partition p ON p.id = g.partition_id "
+        "JOIN dataset d ON d.id = p.dataset_id WHERE g.known_to IS NULL AND d.name = ?"
+    )
+    return sum(int(con.execute(sql, (new,)).fetchone()[0]) for new in plan.values())
