@@ -47,6 +47,9 @@ class Options:
     sleep: Callable[[float], None] = time.sleep
 
 
+DEFAULTS = Options()
+
+
 @dataclass
 class Result:
     """What a run did. nothing : there was nothing to do, `evidence` says why."""
@@ -83,7 +86,7 @@ class Result:
         }
 
 
-def apply(dsn: str, plan: Plan, options: Options = Options()) -> Result:
+def apply(dsn: str, plan: Plan, options: Options = DEFAULTS) -> Result:
     """Rename what of `plan` is still to do; a dry run does the same and rolls back.
 
     MigrationConflict, PreflightError, MigrationLocked or VerificationError with nothing half done: a batch is there
@@ -131,7 +134,7 @@ def carry_out(
     try:
         for number, steps in enumerate(groups, start=1):
             result.batches.append(_patiently(con, job, steps, number, len(groups), options, result))
-            event("migrate.batch", number=number, of=len(groups), **_rounded(result.batches[-1].seconds))
+            event("migrate.batch", number=number, of=len(groups), seconds=_rounded(result.batches[-1].seconds))
     except BqxError as error:
         if not options.dry_run and not con.closed and not con.broken:
             ledger.add(job.plan, f"{rollback}failed", {"error": error.as_dict(), "batches": len(result.batches)})

@@ -31,7 +31,7 @@ Told = Callable[[str, int, int], None]
 
 @dataclass
 class Done:
-    """What one transaction did. seconds : by phase; groups : seconds of DDL by group; rows : by group, None uncounted."""
+    """What one transaction did. seconds : by phase; groups : DDL seconds by group; rows : counted before, by group."""
 
     number: int
     of: int

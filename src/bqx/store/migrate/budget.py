@@ -82,5 +82,5 @@ def _refuse(what: str, wanted: int, budget: Budget, instead: str) -> None:
         f"{what} needs {wanted:,} locks, half of the server's {budget.capacity:,} less {budget.held:,} held "
         f"leaves {budget.allowed:,}",
         where="A5.9",
-        fix=f"{instead}raise max_locks_per_transaction (a restart) so that the product is {2 * (wanted + budget.held):,}",
+        fix=f"{instead}raise max_locks_per_transaction (a restart) for a room of {2 * (wanted + budget.held):,}",
     )

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import VerificationError
@@ -139,9 +140,9 @@ def partitions(plan: Plan, entries: Sequence[Entry], after: Mapping[int, Relatio
         if plan.spec.expect.contiguous:
             wrong += gaps(e.new, [r.bound for r in children[e.oid]])
     for e in tables_of(entries):
-        r = after.get(e.oid)
-        if r is not None and e.before and (e.before["parent"], e.before["bound"]) != (r.parent, r.bound):
-            wrong.append(f"{e.new}: {e.before['bound']} became {r.bound}")
+        seen = after.get(e.oid)
+        if seen is not None and e.before and (e.before["parent"], e.before["bound"]) != (seen.parent, seen.bound):
+            wrong.append(f"{e.new}: {e.before['bound']} became {seen.bound}")
     attached = sum(len(children[e.oid]) for e in parents)
     expected = f"{sum(held.values()):,} partitions of {len(parents)} parents, bounds unchanged"
     expected += ", no gap" if plan.spec.expect.contiguous else ""
@@ -154,11 +155,7 @@ def gaps(parent: str, bounds: Sequence[str]) -> list[str]:
     if not all(found):
         return [f"{parent} is not partitioned by ranges alone"]
     ends = sorted((m["low"], m["high"]) for m in found if m)
-    return [
-        f"{parent}: nothing between {high} and {low}"
-        for (_, high), (low, _) in zip(ends, ends[1:], strict=False)
-        if high != low
-    ]
+    return [f"{parent}: nothing between {high} and {low}" for (_, high), (low, _) in pairwise(ends) if high != low]
 
 
 def rows(

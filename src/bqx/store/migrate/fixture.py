@@ -38,7 +38,7 @@ class Built:
 
 @dataclass(frozen=True)
 class World:
-    """What to make. share : of the rows of `ROWS`; column : how wide a row is (float4 columns after the time)."""
+    """What to make. share : of the rows; columns : of float4 after the time; more_indexes : one beside the key."""
 
     schema: str = "bqx"
     families: Sequence[str] = tuple(ROWS)
@@ -46,6 +46,7 @@ class World:
     months: Sequence[tuple[int, int]] = MONTHS
     share: float = 0.0
     columns: int = 1
+    more_indexes: bool = False
     rows: Mapping[str, int] = field(default_factory=lambda: ROWS)
 
     def leaves(self, family: str) -> dict[str, int]:
@@ -61,7 +62,7 @@ def leaf(family: str, pair: str, month: tuple[int, int]) -> str:
 
 
 def build(dsn: str, world: World, *, jobs: int = 2, told_: Callable[[str, int, int], None] | None = None) -> Built:
-    """Make schema, tables, rows, primary keys and one more index a partition. The schema may be there, not the tables.
+    """Make schema, tables, rows and primary keys. The schema may be there, not the tables.
 
     Each family is made in its own transaction, `jobs` at a time; keys come after the rows, for speed.
     """
@@ -118,12 +119,12 @@ def _pair(con: psycopg.Connection[Any], world: World, family: str, pair: str) ->
                 ).format(name, sql.Literal(f"{low} 00:00+00"), values, sql.Literal(count - 1))
             )
     statements.append(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (ts_utc)").format(top))
-    for year, month in world.months:
-        name = leaf(family, pair, (year, month))
+    for year, month in world.months if world.more_indexes else ():
+        part = leaf(family, pair, (year, month))
         statements.append(
             sql.SQL("CREATE INDEX {} ON {} USING brin (ts_utc)").format(
-                sql.Identifier(f"idx_{name}_ts"), sql.Identifier(world.schema, name)
+                sql.Identifier(f"idx_{part}_ts"), sql.Identifier(world.schema, part)
             )
         )
     con.execute(sql.SQL(";\n").join(statements))
-    return 1 + 2 * len(world.months)
+    return 1 + len(world.months) * (2 if world.more_indexes else 1)

@@ -58,7 +58,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The last thing the ledger says of an object. state : applied, rolled_back, or view (one that keeps an old name)."""
+    """The last the ledger says of an object. state : applied, rolled_back, view (it keeps an old name) or dropped."""
 
     oid: int
     kind: str
@@ -88,10 +88,8 @@ class Ledger:
         self._name = sql.Identifier(schema)
 
     def exists(self) -> bool:
-        row = self.con.execute(
-            "SELECT to_regclass(format('%%I.object', %s::text)) IS NOT NULL", (self.schema,)
-        ).fetchone()
-        return bool(row and row[0])
+        sql = "SELECT to_regclass(format('%%I.object', %s::text)) IS NOT NULL"
+        return self.con.execute(sql, (self.schema,)).fetchone() == (True,)
 
     def create(self) -> None:
         """Make what is missing, in one transaction."""
@@ -129,8 +127,8 @@ class Ledger:
         from psycopg import sql
 
         copy = sql.SQL(
-            "COPY {s}.object (event_id, migration, plan_hash, batch, state, oid, kind, table_oid, schema_name, old, new,"
-            " group_name, column_name, started, finished, before) FROM STDIN"
+            "COPY {s}.object (event_id, migration, plan_hash, batch, state, oid, kind, table_oid, schema_name, old,"
+            " new, group_name, column_name, started, finished, before) FROM STDIN"
         ).format(s=self._name)
         with self.con.cursor() as cursor, cursor.copy(copy) as out:
             for e in entries:
@@ -207,4 +205,4 @@ class Ledger:
     def _run(self, text: str, values: tuple[Any, ...]) -> psycopg.Cursor[Any]:
         from psycopg import sql
 
-        return self.con.execute(sql.SQL(text).format(s=self._name), values)  # type: ignore[arg-type]
+        return self.con.execute(sql.SQL(text).format(s=self._name), values)

@@ -66,12 +66,13 @@ def left(plan: Plan, now: Plan) -> tuple[Step, ...]:
     todo, differ = [], []
     for step in plan.pending:
         found = current.pop(identity(step.oid, step.kind, step.column), None)
-        table = current.get(identity(step.table, "table", "")) if found is None else None
         if found is not None and found.state == "pending" and (found.old, found.new) == (step.old, step.new):
             todo.append(replace(found, owner=step.owner))
             if found.owner != step.owner:
                 differ.append(f"{step.old} belongs to {found.owner}, not to {step.owner}")
-        elif (found is not None and found.state == "done" and (found.old, found.evidence) == (step.new, "ledger")) or (step.kind == "comment" and (table is None or table.state == "done")):
+        elif step.kind == "comment":
+            continue  # done with its table, or written anew meanwhile
+        elif found is not None and (found.state, found.old, found.evidence) == ("done", step.new, "ledger"):
             continue
         else:
             seen = "is gone" if found is None else f"is {found.state}, called {found.old}"

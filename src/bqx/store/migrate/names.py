@@ -42,5 +42,5 @@ def follow(name: str, old: str, new: str) -> str:
     for was, becomes in pairs:
         whole = re.compile(rf"(?<![A-Za-z0-9]){re.escape(was)}(?![A-Za-z0-9])")
         if whole.search(name):
-            return whole.sub(lambda _, text=becomes: text, name)
+            return becomes.join(whole.split(name))
     return name

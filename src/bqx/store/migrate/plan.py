@@ -16,7 +16,8 @@ from bqx.base.errors import MigrationSpecError
 from bqx.store.migrate.spec import Spec
 
 FORMAT = 1
-TABLE_KINDS = ("table", "parent", "partition", "foreign")
+TABLE_KINDS = ("table", "parent", "partition", "foreign", "dataset")
+Level = Literal["stop", "warn", "note"]
 State = Literal["pending", "done", "conflict", "missing"]
 
 
@@ -24,7 +25,7 @@ State = Literal["pending", "done", "conflict", "missing"]
 class Step:
     """One object and its new name.
 
-    kind : table (stand-alone), parent, partition, foreign, or a kind of `Part`. table : OID it hangs on, its own for
+    kind : table (stand-alone), parent, partition, foreign, dataset (lake), or a kind of `Part`. table : its own OID for
     tables. unit : OID of the tree's topmost table; a unit is renamed whole. via : a name in between, where the new one
     is still another planned object's. evidence : for `done`, "ledger" or "name only".
     """
@@ -69,7 +70,7 @@ class Finding:
     """Something the operator must know. level : stop, warn or note; case : of the list in docs/migrate.md."""
 
     case: str
-    level: Literal["stop", "warn", "note"]
+    level: Level
     what: str
     where: str = ""
     fix: str = ""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bqx.store.migrate.inventory import KINDS, Inventory, Part, Relation
 from bqx.store.migrate.names import MAX_BYTES, follow, size
-from bqx.store.migrate.plan import Finding, Plan, Step
+from bqx.store.migrate.plan import Finding, Plan, State, Step
 from bqx.store.migrate.spec import Spec
 
 SHOWN = 5
@@ -144,10 +144,10 @@ def _differs(part: Part, children: Mapping[int, list[int]], by_table: Mapping[tu
     return any(have) and not all(have)
 
 
-def _part_step(part: Part, table: Step, new: str, state: str) -> Step:
+def _part_step(part: Part, table: Step, new: str, state: State) -> Step:
     return Step(
         part.oid, part.kind, part.table, part.name, new, table.group, table.unit, part.schema or table.schema,
-        column=part.column, state="done" if state == "done" else "pending", evidence="ledger" if state == "done" else "",
+        column=part.column, state=state, evidence="ledger" if state == "done" else "",
     )  # fmt: skip
 
 
@@ -169,9 +169,8 @@ def _conflicts(inventory: Inventory, steps: list[Step], findings: list[Finding])
                 holder = inventory.names.get(s.new) if s.space[0] == "relation" else None
                 if s.space[0] == "relation" and holder is not None and s.schema == inventory.schema:
                     state = "conflict"
-                    what = (
-                        f"{s.old} cannot become {s.new}: there is a {KINDS.get(holder.kind, holder.kind)} of that name"
-                    )
+                    kind = KINDS.get(holder.kind, holder.kind)
+                    what = f"{s.old} cannot become {s.new}: there is a {kind} of that name"
                     findings.append(Finding("A5.1", "stop", what, s.new, "drop it, or move it aside", True))
                 elif s.space[0] != "relation" and (s.kind, str(s.table), s.new) in local:
                     state = "conflict"

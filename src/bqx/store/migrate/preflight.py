@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bqx.store.migrate import dependants, sessions
 from bqx.store.migrate.budget import Budget, need
-from bqx.store.migrate.plan import Finding, Plan
+from bqx.store.migrate.plan import Finding, Level, Plan
 
 if TYPE_CHECKING:
     import psycopg
@@ -133,22 +133,19 @@ def _holders_of_names(con: psycopg.Connection[Any], plan: Plan) -> list[Finding]
                 sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(schema, step.new))
             ).fetchone()
             same = con.execute(_SAME_COLUMNS, {"a": step.oid, "b": row[1]}).fetchone()
-            assert full is not None and same is not None
+            assert full is not None
             kind = "a table with rows" if full[0] else "an empty table of other columns"
-            kind = "an empty shell of the same columns" if not full[0] and same[0] else kind
+            kind = "an empty shell of the same columns" if not full[0] and same is not None else kind
         out.append(Finding("A5.1", "note", f"{step.new} is {kind}", step.new))
     return out
 
 
 _SAME_COLUMNS = """
-SELECT NOT EXISTS (
-  (SELECT attname, atttypid, atttypmod FROM pg_attribute WHERE attrelid = %(a)s::int8::oid AND attnum > 0 AND NOT attisdropped
-   EXCEPT
-   SELECT attname, atttypid, atttypmod FROM pg_attribute WHERE attrelid = %(b)s::int8::oid AND attnum > 0 AND NOT attisdropped)
-  UNION ALL
-  (SELECT attname, atttypid, atttypmod FROM pg_attribute WHERE attrelid = %(b)s::int8::oid AND attnum > 0 AND NOT attisdropped
-   EXCEPT
-   SELECT attname, atttypid, atttypmod FROM pg_attribute WHERE attrelid = %(a)s::int8::oid AND attnum > 0 AND NOT attisdropped))
+SELECT 1 FROM (
+  SELECT array_agg((a.attname, a.atttypid, a.atttypmod) ORDER BY a.attname)
+  FROM pg_attribute a WHERE a.attrelid IN (%(a)s::int8::oid, %(b)s::int8::oid) AND a.attnum > 0 AND NOT a.attisdropped
+  GROUP BY a.attrelid) AS t(columns)
+GROUP BY columns HAVING count(*) = 2
 """
 
 
@@ -162,10 +159,12 @@ def _knowers(con: psycopg.Connection[Any], plan: Plan, scan: Path | None) -> lis
         known = views or name in allow.functions
         what = f"the function {name} has an old name in its text and would fail when called"
         out.append(Finding("A5.7", "warn" if known else "stop", what, name, fix))
-    for job in dependants.jobs(con, plan):
-        out.append(Finding("A5.7", "warn" if views else "stop", f"pg_cron {job[:120]}", "cron.job", fix))
+    out += [
+        Finding("A5.7", "warn" if views else "stop", f"pg_cron {job[:120]}", "cron.job", fix)
+        for job in dependants.jobs(con, plan)
+    ]
     for name, knows in dependants.event_triggers(con, plan):
-        level = "stop" if knows and not views and name not in allow.functions else "note"
+        level: Level = "stop" if knows and not views and name not in allow.functions else "note"
         out.append(Finding("A5.7", level, f"the event trigger {name} will fire on every rename", name, fix))
     if scan is not None:
         hits = list(dependants.source_hits(scan, plan))

@@ -74,9 +74,13 @@ class Access(_Part):
 
 
 class Spec(_Part):
-    """One migration. `place` values are lists of words, `pairs`, `month`, or a regular expression in slashes."""
+    """One migration; with a `stage` its report tells what that stage lets begin.
+
+    `places` are lists of words, `pairs`, `month`, or a regular expression in slashes.
+    """
 
     migration: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    stage: str = ""
     title: str = ""
     reason: str = ""
     target: Literal["postgres", "lake"] = "postgres"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from bqx.base.errors import MigrationSpecError, Unsupported
 
 if TYPE_CHECKING:
-    from yaml import Node
+    from yaml import Node  # type: ignore[import-untyped]
 
 Path = tuple[str | int, ...]
 MAX_BYTES = 1 << 20
