@@ -99,6 +99,21 @@ class DiskError(BqxError):
     next_step = "free the amount named, or put the project on a larger disk; `bqx store gc` removes old generations"
 
 
+class ServerError(BqxError):
+    code, exit_code, title = "BQX410", 12, "the PostgreSQL server cannot be reached or has gone"
+    next_step = "see that the server runs and can be reached; the same command goes on where it stopped"
+
+
+class RoleError(BqxError):
+    code, exit_code, title = "BQX411", 6, "the database role may not do that"
+    next_step = "use the role that docs/postgres.md names, or have the owner run `bqx store upgrade` for this one"
+
+
+class TablesError(BqxError):
+    code, exit_code, title = "BQX412", 6, "the tables in PostgreSQL are not those this bqx needs"
+    next_step = "`bqx store upgrade --dry-run` says what is missing; `bqx store upgrade` makes it"
+
+
 class MigrationSpecError(BqxError):
     code, exit_code, title = "BQX420", 2, "a migration's specification or plan file is wrong"
     next_step = "mend the named line, or make the plan anew with `bqx migrate plan`"

@@ -25,8 +25,8 @@ State = Literal["pending", "done", "conflict", "missing"]
 class Step:
     """One object and its new name.
 
-    kind : table (stand-alone), parent, partition, foreign, dataset (lake), or a kind of `Part`. table : its own OID for
-    tables. unit : OID of the tree's topmost table; a unit is renamed whole. via : a name in between, where the new one
+    kind : table (stand-alone), parent, partition, foreign, dataset (lake), or a kind of `Part`. table : OID it hangs
+    on, its own for tables. unit : OID of the tree's topmost table; a unit is renamed whole. via : a name in between, where the new one
     is still another planned object's. evidence : for `done`, "ledger" or "name only".
     """
 
