@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import BqxError, MigrationLocked
 from bqx.base.runlog import event
+from bqx.base.secret import Secret
 from bqx.store.migrate import sessions
 from bqx.store.migrate.batch import Done, Job, Told, run_batch
 from bqx.store.migrate.budget import Budget, batches, read_budget
@@ -86,7 +87,7 @@ class Result:
         }
 
 
-def apply(dsn: str, plan: Plan, options: Options = DEFAULTS) -> Result:
+def apply(dsn: Secret | str, plan: Plan, options: Options = DEFAULTS) -> Result:
     """Rename what of `plan` is still to do; a dry run does the same and rolls back.
 
     MigrationConflict, PreflightError, MigrationLocked or VerificationError with nothing half done: a batch is there

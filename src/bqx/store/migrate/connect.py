@@ -1,4 +1,4 @@
-"""Connections for migrations: named, in UTC, and with the errors people can act on."""
+"""Sessions of a migration, and what the server's refusals mean for it."""
 
 from __future__ import annotations
 
@@ -6,63 +6,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bqx.base.errors import BqxError, MigrationBroken, MigrationConflict, MigrationDenied, MigrationLocked, Unsupported
+from bqx.base.errors import BqxError, MigrationBroken, MigrationConflict, MigrationDenied, MigrationLocked
+from bqx.base.secret import Secret
+from bqx.store.pg import connect as pg
 
 if TYPE_CHECKING:
     import psycopg
 
 NAME = "bqx migrate"
+LIMITS = pg.Limits(lock=30.0, statement=0.0, idle=0.0)
+"""Of sessions that look and count; the renaming transaction sets its own."""
 
 
-def connect(dsn: str) -> psycopg.Connection[Any]:
-    """An autocommit session; MigrationBroken when the server does not answer, Unsupported without psycopg."""
-    try:
-        import psycopg
-    except ImportError as error:
-        raise Unsupported("psycopg is not installed", fix="pip install 'bqx[postgres]'") from error
-    try:
-        con = psycopg.connect(dsn, autocommit=True, application_name=NAME, options="-c timezone=UTC")
-    except psycopg.OperationalError as error:
-        raise MigrationBroken(
-            f"no connection: {str(error).strip().splitlines()[0]}", fix="is the server up, and the DSN right?"
-        ) from error
-    if con.info.server_version < 130000:
-        con.close()
-        raise Unsupported(
-            f"PostgreSQL {con.info.server_version // 10000} is too old", fix="13 or later: renames of partitions"
-        )
-    return con
+def connect(dsn: Secret | str) -> psycopg.Connection[tuple[Any, ...]]:
+    """An autocommit session, as `bqx.store.pg` makes them: checked TLS, UTC, an empty search path."""
+    return pg.connect(dsn, application=NAME, limits=LIMITS)
 
 
 @contextmanager
 def told(where: str) -> Iterator[None]:
-    """Server errors as ours, with `where` they happened."""
-    import psycopg
-    from psycopg import errors as pg
-
+    """Server errors as a migration's, with `where` they happened; by SQLSTATE, not by words."""
+    driver = pg.psycopg_module()
     try:
         yield
     except BqxError:
         raise
-    except (pg.LockNotAvailable, pg.DeadlockDetected) as error:
-        raise MigrationLocked(_words(error), where=where, fix="see who holds it, then run it again") from error
-    except pg.OutOfMemory as error:
-        raise MigrationLocked(
-            f"the server's lock table is full: {_words(error)}",
+    except driver.Error as error:
+        raise _meaning(error, where) from error
+
+
+def _meaning(error: Any, where: str) -> BqxError:
+    state = str(error.sqlstate or "")
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if state in ("55P03", "40P01"):
+        return MigrationLocked(said, where=where, fix="see who holds it, then run it again")
+    if state == "53200":
+        return MigrationLocked(
+            f"the server's lock table is full: {said}",
             where=where,
             fix="--mode batched, or a larger max_locks_per_transaction and a restart; nothing was renamed",
-        ) from error
-    except (pg.DuplicateTable, pg.DuplicateObject) as error:
-        raise MigrationConflict(_words(error), where=where, fix="plan again: all was rolled back") from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise MigrationBroken(
-            f"the connection was lost: {_words(error)}",
+        )
+    if state in ("42P07", "42710"):
+        return MigrationConflict(said, where=where, fix="plan again: all of this transaction was rolled back")
+    if not state or state.startswith(("08", "57P", "58")):
+        return MigrationBroken(
+            f"the connection was lost: {said}",
             where=where,
             fix="`bqx migrate status` tells what holds; the same command goes on",
-        ) from error
-    except psycopg.Error as error:
-        raise MigrationDenied(_words(error), where=where, fix="all of this transaction was rolled back") from error
-
-
-def _words(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        )
+    return MigrationDenied(said, where=where, fix="all of this transaction was rolled back")

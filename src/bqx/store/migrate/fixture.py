@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bqx.base.secret import Secret
 from bqx.market.pairs import PAIRS
 from bqx.store.migrate.connect import connect, told
 
@@ -61,7 +62,9 @@ def leaf(family: str, pair: str, month: tuple[int, int]) -> str:
     return f"{family}_{WORD}_{pair}_{month[0]}_{month[1]:02d}"
 
 
-def build(dsn: str, world: World, *, jobs: int = 2, told_: Callable[[str, int, int], None] | None = None) -> Built:
+def build(
+    dsn: Secret | str, world: World, *, jobs: int = 2, told_: Callable[[str, int, int], None] | None = None
+) -> Built:
     """Make schema, tables, rows and primary keys. The schema may be there, not the tables.
 
     Each family is made in its own transaction, `jobs` at a time; keys come after the rows, for speed.
@@ -128,3 +131,23 @@ def _pair(con: psycopg.Connection[Any], world: World, family: str, pair: str) ->
         )
     con.execute(sql.SQL(";\n").join(statements))
     return 1 + len(world.months) * (2 if world.more_indexes else 1)
+
+
+def size(world: World) -> dict[str, int]:
+    """Tables, rows and bytes (heap and key) that `build` would make."""
+    rows = sum(sum(world.leaves(family).values()) for family in world.families)
+    width = 24 + 4 + 8 + 4 * world.columns + (4 * world.columns + 8) % 8
+    tables = len(world.families) * len(world.pairs) * (1 + len(world.months))
+    return {"tables": tables, "rows": rows, "bytes": rows * (width + 22) + tables * 3 * 8192}
+
+
+def exists(dsn: Secret | str, world: World) -> str | None:
+    """A table of the world that is there already."""
+    names = [f"{family}_{WORD}_{pair}" for family in world.families for pair in world.pairs]
+    with told("fixture"), connect(dsn) as con:
+        row = con.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relname = ANY(%s)"
+            " ORDER BY 1 LIMIT 1",
+            (world.schema, names),
+        ).fetchone()
+    return None if row is None else str(row[0])

@@ -26,8 +26,8 @@ class Step:
     """One object and its new name.
 
     kind : table (stand-alone), parent, partition, foreign, dataset (lake), or a kind of `Part`. table : OID it hangs
-    on, its own for tables. unit : OID of the tree's topmost table; a unit is renamed whole. via : a name in between, where the new one
-    is still another planned object's. evidence : for `done`, "ledger" or "name only".
+    on, its own for tables. unit : OID of the tree's topmost table; a unit is renamed whole. via : a name in between,
+    where the new one is still another planned object's. evidence : for `done`, "ledger" or "name only".
     """
 
     oid: int

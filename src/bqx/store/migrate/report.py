@@ -187,7 +187,7 @@ def _verification(report: Report, facts: Facts) -> None:
         report.add(Note("Not verified yet: run `bqx migrate verify`.", "warn"))
     for caption, checks in (("In a new session", facts.checks), ("Inside the transaction", facts.inside)):
         if checks:
-            rows = [[c.id, c.title, c.expected, c.observed, _verdict(c)] for c in checks]
+            rows: list[list[Cell]] = [[c.id, c.title, c.expected, c.observed, _verdict(c)] for c in checks]
             report.add(Table(["Check", "What", "Expected", "Observed", "Verdict"], rows, caption))
     if facts.checks:
         report.add(Table(["Check", "Query"], [[c.id, c.query] for c in facts.checks], "What was asked"))
@@ -214,8 +214,8 @@ def _deviations(report: Report, facts: Facts) -> None:
 
 
 def _risks(report: Report, facts: Facts) -> None:
-    settled = [[c.id, f"{c.title}: {c.observed}"] for c in facts.checks if c.passed]
-    open_ = [[f.case, f.what, f.fix] for f in facts.plan.findings if f.level == "warn"]
+    settled: list[list[Cell]] = [[c.id, f"{c.title}: {c.observed}"] for c in facts.checks if c.passed]
+    open_: list[list[Cell]] = [[f.case, f.what, f.fix] for f in facts.plan.findings if f.level == "warn"]
     open_ += [
         [c.id, f"{c.title} fails: {c.observed}", "read the differences"] for c in facts.checks if c.passed is False
     ]

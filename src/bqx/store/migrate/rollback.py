@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from bqx.base.errors import MigrationConflict
 from bqx.base.runlog import current_run
+from bqx.base.secret import Secret
 from bqx.store.migrate.apply import DEFAULTS, Options, Result, carry_out
 from bqx.store.migrate.batch import Job
 from bqx.store.migrate.budget import batches, read_budget
@@ -23,7 +24,7 @@ from bqx.store.migrate.preflight import busy
 from bqx.store.migrate.verify import verify
 
 
-def rollback(dsn: str, plan: Plan, options: Options = DEFAULTS) -> Result:
+def rollback(dsn: Secret | str, plan: Plan, options: Options = DEFAULTS) -> Result:
     """Give every object the ledger has as applied its old name again; compatibility views go.
 
     MigrationConflict when something else took an old name, or an object was renamed again since.

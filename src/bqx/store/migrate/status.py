@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bqx.base.secret import Secret
 from bqx.store.migrate.connect import connect, told
 from bqx.store.migrate.ledger import Ledger
 from bqx.store.migrate.live import read_plan
@@ -45,7 +46,7 @@ class Status:
         }
 
 
-def status(dsn: str, plan: Plan) -> Status:
+def status(dsn: Secret | str, plan: Plan) -> Status:
     """Look; changes nothing."""
     with told("status"), connect(dsn) as con:
         spec = plan.spec
@@ -60,7 +61,7 @@ def status(dsn: str, plan: Plan) -> Status:
         done = [s for s in now.tables if s.state == "done"]
         return Status(
             spec.migration,
-            _word(last, operator, len(done), len(now.pending), bool(entries)),
+            word(last, operator, len(done), len(now.pending), bool(entries)),
             len(done),
             sum(s.evidence == "ledger" for s in done),
             sum(s.state == "pending" for s in now.tables),
@@ -72,19 +73,20 @@ def status(dsn: str, plan: Plan) -> Status:
         )
 
 
-def known(dsn: str, ledger_schema: str, migration: str) -> Plan:
+def known(dsn: Secret | str, ledger_schema: str, migration: str) -> Plan:
     """The plan of a migration by its id, from the ledger."""
     with told("ledger"), connect(dsn) as con:
         return Ledger(con, ledger_schema).plan(migration)
 
 
-def migrations(dsn: str, ledger_schema: str) -> list[str]:
+def migrations(dsn: Secret | str, ledger_schema: str) -> list[str]:
     """Ids the ledger has."""
     with told("ledger"), connect(dsn) as con:
         return Ledger(con, ledger_schema).migrations()
 
 
-def _word(last: str, operator: str | None, done: int, pending: int, known: bool) -> str:
+def word(last: str, operator: str | None, done: int, pending: int, known: bool) -> str:
+    """The state, from the last event that is no verification and from what the catalogue shows."""
     if operator is not None:
         return "running"
     kind = last.removeprefix("rollback-")

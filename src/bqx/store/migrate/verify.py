@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import MigrationSpecError
+from bqx.base.secret import Secret
 from bqx.store.migrate import checks
 from bqx.store.migrate.access import access
 from bqx.store.migrate.batch import Told
@@ -50,7 +51,9 @@ class Verified:
         }
 
 
-def verify(dsn: str, plan: Plan, *, rows: Rows = "exact", record: bool = True, told_: Told | None = None) -> Verified:
+def verify(
+    dsn: Secret | str, plan: Plan, *, rows: Rows = "exact", record: bool = True, told_: Told | None = None
+) -> Verified:
     """V1-V9 against what the ledger says was done; the verdict is added to the ledger unless `record` is off.
 
     MigrationSpecError when nothing of the migration was done.
@@ -86,7 +89,7 @@ def verify(dsn: str, plan: Plan, *, rows: Rows = "exact", record: bool = True, t
 
 
 def _count(
-    dsn: str, con: psycopg.Connection[Any], plan: Plan, mine: Sequence[Entry], rows: Rows, told_: Told | None
+    dsn: Secret | str, con: psycopg.Connection[Any], plan: Plan, mine: Sequence[Entry], rows: Rows, told_: Told | None
 ) -> tuple[dict[int, int], str, bool | None]:
     """Rows by OID, in words how they were counted, and (fast) whether files and sizes are the same."""
     leaves = [e for e in mine if e.kind in TABLE_KINDS and e.before and e.before["kind"] == "r"]
