@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ def plan(
 
     demand(list(made.findings))
     if not made.pending:
-        click.get_current_context().exit(NOTHING)
+        sys.exit(NOTHING)
 
 
 def _plan_data(made: Plan, out: Path | None) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def _show_plan(made: Plan, out: Path | None) -> None:
 @plan_options
 @json_option
 @click.pass_obj
-def dry_run(app: App, plan_file: str, as_json: bool, **options: Any) -> None:
+def dry_run(app: App, /, plan_file: str, as_json: bool, **options: Any) -> None:
     """Do everything PLAN_FILE says, with all assertions, and roll it back."""
     _carry_out(app, plan_file, as_json, dry=True, **options)
 
@@ -156,7 +157,7 @@ def dry_run(app: App, plan_file: str, as_json: bool, **options: Any) -> None:
 @plan_options
 @json_option
 @click.pass_obj
-def apply(app: App, plan_file: str, as_json: bool, **options: Any) -> None:
+def apply(app: App, /, plan_file: str, as_json: bool, **options: Any) -> None:
     """Carry PLAN_FILE out, then verify. Stopped or killed, run it again and it goes on."""
     _carry_out(app, plan_file, as_json, dry=False, **options)
 
@@ -169,7 +170,7 @@ def apply(app: App, plan_file: str, as_json: bool, **options: Any) -> None:
 @plan_options
 @json_option
 @click.pass_obj
-def rollback(app: App, plan_file: str, dry: bool, as_json: bool, **options: Any) -> None:
+def rollback(app: App, /, plan_file: str, dry: bool, as_json: bool, **options: Any) -> None:
     """Give everything its old name again, by the ledger of PLAN_FILE (a plan file or a migration's id)."""
     _carry_out(app, plan_file, as_json, dry=dry, back=True, **options)
 
@@ -214,7 +215,7 @@ def _carry_out(
         result = (take_back if back else forth)(dsn_of(app, dsn, dsn_secret), reviewed, options)
     emit({**result.as_dict(), "dry_run": dry}, as_json, lambda: _show_result(result, dry))
     if result.nothing:
-        click.get_current_context().exit(NOTHING)
+        sys.exit(NOTHING)
     if result.verified is not None:
         from bqx.store.migrate.checks import demand
 

@@ -33,7 +33,7 @@ def server_options(command: F) -> F:
             "--dsn",
             default=None,
             envvar="BQX_MIGRATE_DSN",
-            help="DSN without a password (libpq reads PGPASSFILE); else $BQX_MIGRATE_DSN, else the project's store.dsn.",
+            help="DSN without a password (PGPASSFILE has it); else $BQX_MIGRATE_DSN, else the project's store.dsn.",
         ),
     ):
         command = option(command)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bqx.base.report import Block
 from bqx.cli.common import App, emit, json_option
 from bqx.cli.migrate_common import dsn_of, find_plan, plan_options
 
@@ -36,7 +37,6 @@ def report(
 
     Refused (exit code 5) when parts and totals disagree.
     """
-    from bqx.base.report import Block
     from bqx.store.migrate.report import make_report
 
     reviewed = find_plan(app, plan_file, dsn, dsn_secret, lake, ledger_schema)

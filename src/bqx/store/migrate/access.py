@@ -51,15 +51,14 @@ def _as_role(con: psycopg.Connection[Any], role: str, writing: bool, chosen: Seq
     member = not role or con.execute(
         "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(oid, 'MEMBER'))", (role,)
     ).fetchone() == (True,)
-    with con.transaction(force_rollback=True):
-        if role and member:
-            con.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
-        for e in chosen:
-            try:
-                with con.transaction():
-                    _probe(con, e, writing) if member else _ask(con, role, e, writing)
-            except (psycopg.Error, PermissionError) as error:
-                wrong.append(f"{role or 'this role'} on {e.new}: {str(error).splitlines()[0]}")
+    for e in chosen:
+        try:
+            with con.transaction(force_rollback=True):  # one each: together they could fill the lock table
+                if role and member:
+                    con.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+                _probe(con, e, writing) if member else _ask(con, role, e, writing)
+        except (psycopg.Error, PermissionError) as error:
+            wrong.append(f"{role or 'this role'} on {e.new}: {str(error).splitlines()[0]}")
     return wrong
 
 

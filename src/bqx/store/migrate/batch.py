@@ -83,7 +83,8 @@ def run_batch(
             _settings(con, spec.lock_timeout_ms, spec.statement_timeout_ms)
             counted = _lock_and_count(con, job, steps, done)
             before = _look_again(con, steps)
-            _rename(con, job, steps, done)
+            names = {oid: r.name for oid, r in before.items()} | {s.oid: s.new for s in steps if s.is_table}
+            _rename(con, job, steps, names, done)
             views = _views(con, job, steps, done)
             freed = {s.new for s in steps if s.is_table}
             dropped = [(oid, name) for oid, name in job.views.items() if name in freed]
@@ -151,10 +152,9 @@ def _lock_and_count(con: psycopg.Connection[Any], job: Job, steps: Sequence[Step
 
 
 def _look_again(con: psycopg.Connection[Any], steps: Sequence[Step]) -> dict[int, Relation]:
-    """The tables under lock: OID, name and owner must still be those planned."""
-    tables = [s for s in steps if s.is_table]
-    found = read_relations(con, [s.oid for s in tables])
-    for step in tables:
+    """The tables that the steps are on, under lock: OID, name and owner must still be those planned."""
+    found = read_relations(con, sorted({s.table for s in steps}))
+    for step in (s for s in steps if s.is_table):
         now = found.get(step.oid)
         if now is None or now.name != step.old or (step.owner and now.owner != step.owner):
             seen = "is gone" if now is None else f"is {now.name} of {now.owner}"
@@ -164,12 +164,13 @@ def _look_again(con: psycopg.Connection[Any], steps: Sequence[Step]) -> dict[int
     return found
 
 
-def _rename(con: psycopg.Connection[Any], job: Job, steps: Sequence[Step], done: Done) -> None:
+def _rename(
+    con: psycopg.Connection[Any], job: Job, steps: Sequence[Step], names: Mapping[int, str], done: Done
+) -> None:
     freed = {s.new for s in steps if s.is_table}
     for oid, name in job.views.items():
         if name in freed:
             ddl.drop_view(con, oid)
-    names = {s.oid: s.new for s in steps if s.is_table}
     renames = list(ddl.statements(steps, names))
     if any(s.via for s in steps):  # a chain may cross groups: keep the order of the whole
         with _timed(done, "ddl"):
@@ -245,5 +246,8 @@ def _assert(
         checks.dependent(con, plan, renamed),
     ]
     if whole and plan.direction == "apply":
+        if plan.spec.expect.rows and job.rows == "exact":
+            counted = {e.oid: e.before["rows"] for e in renamed if e.before and e.before["rows"] is not None}
+            out.insert(3, checks.rows(renamed, counted, "before", None, plan.spec.expect.rows))
         out.insert(1, checks.numbers(plan, read_plan(con, plan.spec, Ledger(con, plan.spec.ledger_schema))))
     return out

@@ -25,6 +25,9 @@ FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner
 LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition
 WHERE c.relkind IN ('r', 'p', 'f') AND {where} ORDER BY c.oid
 """
+_WAITS = ("coalesce(pg_get_expr(c.relpartbound, c.oid), '')", "pg_relation_size(c.oid)")
+"""Functions that open the relation, and so wait for whoever renames it."""
+OF_SCHEMA = RELATIONS.replace("{where}", "c.relnamespace = to_regnamespace(quote_ident(%(schema)s))")
 NAMES = """
 SELECT c.relname, c.oid::int8, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s
@@ -63,9 +66,12 @@ ORDER BY 4, 2, 1, 6
 """
 
 
-def read_inventory(con: psycopg.Connection[Any], schema: str) -> Inventory:
-    """Tables of `schema`, what hangs on them, and every name there."""
-    relations = _relations(con, "c.relnamespace = to_regnamespace(quote_ident(%(schema)s))", {"schema": schema})
+def read_inventory(con: psycopg.Connection[Any], schema: str, *, names_only: bool = False) -> Inventory:
+    """Tables of `schema`, what hangs on them, and every name there; `names_only` never waits for a lock."""
+    sql = OF_SCHEMA
+    if names_only:
+        sql = sql.replace(_WAITS[0], "''").replace(_WAITS[1], "0")
+    relations = tuple(Relation(*row) for row in con.execute(sql.encode(), {"schema": schema}))
     names: dict[str, Taken] = {}
     for name, oid, kind in con.execute(NAMES, {"schema": schema}):
         if name not in names or kind != "t":
@@ -75,14 +81,10 @@ def read_inventory(con: psycopg.Connection[Any], schema: str) -> Inventory:
 
 def read_relations(con: psycopg.Connection[Any], oids: Sequence[int]) -> dict[int, Relation]:
     """Tables of these OIDs that there are, wherever they are."""
-    return {r.oid: r for r in _relations(con, "c.oid = ANY(%(oids)s::int8[]::oid[])", {"oids": list(oids)})}
+    sql = RELATIONS.replace("{where}", "c.oid = ANY(%(oids)s::int8[]::oid[])")
+    return {row[0]: Relation(*row) for row in con.execute(sql.encode(), {"oids": list(oids)})}
 
 
 def read_parts(con: psycopg.Connection[Any], tables: Sequence[int]) -> tuple[Part, ...]:
     """What hangs on these tables."""
     return tuple(Part(*row) for row in con.execute(PARTS, {"oids": list(tables)}))
-
-
-def _relations(con: psycopg.Connection[Any], where: str, values: dict[str, Any]) -> tuple[Relation, ...]:
-    sql = RELATIONS.replace("{where}", where)
-    return tuple(Relation(*row) for row in con.execute(sql.encode(), values))

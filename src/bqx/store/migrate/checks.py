@@ -83,7 +83,7 @@ def identity(entries: Sequence[Entry], after: Mapping[int, Relation]) -> Check:
         ]
     same = len(tables) - len({w.split(":")[0] for w in wrong})
     expected = f"{len(tables):,} tables with new name and same {', '.join(SAME[:6])}"
-    return make("V1", "identity", catalogue.RELATIONS, expected, f"{same:,} are", wrong)
+    return make("V1", "identity", catalogue.OF_SCHEMA, expected, f"{same:,} are", wrong)
 
 
 def numbers(plan: Plan, now: Plan) -> Check:
@@ -99,7 +99,7 @@ def numbers(plan: Plan, now: Plan) -> Check:
     groups = len(plan.groups)
     each = ", ".join(f"{g} {n:,}" for g, n in sorted(Counter(s.group for s in now.tables).items()))
     return make(
-        "V2", "counts", catalogue.RELATIONS, f"{wanted:,} tables in {groups} groups", f"{total:,} ({each})", wrong
+        "V2", "counts", catalogue.OF_SCHEMA, f"{wanted:,} tables in {groups} groups", f"{total:,} ({each})", wrong
     )
 
 
@@ -146,7 +146,7 @@ def partitions(plan: Plan, entries: Sequence[Entry], after: Mapping[int, Relatio
     attached = sum(len(children[e.oid]) for e in parents)
     expected = f"{sum(held.values()):,} partitions of {len(parents)} parents, bounds unchanged"
     expected += ", no gap" if plan.spec.expect.contiguous else ""
-    return make("V4", "partitions", catalogue.RELATIONS, expected, f"{attached:,} attached", wrong)
+    return make("V4", "partitions", catalogue.OF_SCHEMA, expected, f"{attached:,} attached", wrong)
 
 
 def gaps(parent: str, bounds: Sequence[str]) -> list[str]:
@@ -214,6 +214,8 @@ def dependent(con: psycopg.Connection[Any], plan: Plan, entries: Sequence[Entry]
         except psycopg.Error as error:
             wrong.append(f"view {schema}.{name}: {str(error).splitlines()[0]}")
     flagged = [name for _, name in dependants.functions(con, plan)]
-    text = f"{len(found) - len(wrong)} compile"
+    text = f"{len(found) - len(wrong)} do"
     text += f"; flagged functions: {', '.join(flagged[:SHOWN])}" if flagged else "; no function says an old name"
-    return make("V7", "dependants", "SELECT * FROM each view LIMIT 0", f"{len(found)} views compile", text, wrong)
+    return make(
+        "V7", "dependants", "SELECT * FROM each view LIMIT 0", f"all of {len(found)} views compile", text, wrong
+    )

@@ -19,8 +19,13 @@ LIMITS = pg.Limits(lock=30.0, statement=0.0, idle=0.0)
 
 
 def connect(dsn: Secret | str) -> psycopg.Connection[tuple[Any, ...]]:
-    """An autocommit session, as `bqx.store.pg` makes them: checked TLS, UTC, an empty search path."""
-    return pg.connect(dsn, application=NAME, limits=LIMITS)
+    """An autocommit session, as `bqx.store.pg` makes them: checked TLS, UTC, an empty search path.
+
+    What it commits is on disk: a ledger that forgets on a crash would be none, whatever the server's default.
+    """
+    con = pg.connect(dsn, application=NAME, limits=LIMITS)
+    con.execute("SELECT set_config('synchronous_commit', 'on', false)")
+    return con
 
 
 @contextmanager

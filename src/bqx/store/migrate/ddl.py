@@ -18,16 +18,17 @@ def in_order(steps: Sequence[Step]) -> list[Step]:
 
 
 def statements(steps: Sequence[Step], tables: Mapping[int, str]) -> Iterator[tuple[Step, Composed]]:
-    """Renames in order; those with a name in between come twice, first out of the way and last to the new name.
+    """Renames in order; those with a name in between come twice, first out of the way and then to the new name.
 
     tables : OID -> name of every table once the tables are renamed.
     """
     ordered = in_order(steps)
-    for step in ordered:
-        yield step, _rename(step, step.old, step.via or step.new, tables)
-    for step in ordered:
-        if step.via:
-            yield step, _rename(step, step.via, step.new, tables)
+    for half in ([s for s in ordered if s.is_table], [s for s in ordered if not s.is_table]):
+        for step in half:
+            yield step, _rename(step, step.old, step.via or step.new, tables)
+        for step in half:
+            if step.via:
+                yield step, _rename(step, step.via, step.new, tables)
 
 
 def run(con: psycopg.Connection[Any], renames: Sequence[tuple[Step, Composed]]) -> None:

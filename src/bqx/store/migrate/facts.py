@@ -75,7 +75,9 @@ def facts(plan: Plan, events: Sequence[Event], entries: Sequence[Entry], digest:
     batches = _since_last_undoing(events, prefix)
     finished = next((e for e in reversed(events) if e.kind == f"{prefix}finished"), None)
     started = next((e for e in events if e.kind == f"{prefix}started" and (not batches or e.id < batches[0].id)), None)
-    verified = next((e for e in reversed(events) if e.kind == f"{prefix}verified"), None)
+    looked = [e for e in events if e.kind == f"{prefix}verified" and batches and e.id > batches[0].id]
+    verified = looked[-1] if looked else None
+    whole = next((e for e in reversed(looked) if e.detail["counted"] == "exact"), None)
     seconds: dict[str, float] = {}
     for b in batches:
         for phase, value in b.detail["seconds"].items():
@@ -97,12 +99,12 @@ def facts(plan: Plan, events: Sequence[Event], entries: Sequence[Entry], digest:
         batches=len(batches),
         retries=int(finished.detail.get("retries", 0)) if finished else 0,
         applied=complete and not back,
-        groups=tuple(_group(name, plan, mine, batches, verified) for name in plan.groups),
+        groups=tuple(_group(name, mine, batches, whole) for name in plan.groups),
         seconds=seconds,
         locked=sum(b.detail["locked_seconds"] for b in batches),
         inside=tuple(Check.from_dict(c) for b in batches for c in b.detail["checks"]) if len(batches) == 1 else (),
         checks=tuple(Check.from_dict(c) for c in verified.detail["checks"]) if verified else (),
-        counted=verified.detail["counted"] if verified else "not verified",
+        counted=seen.detail["counted"] if (seen := whole or verified) else "not verified",
         events=tuple(events),
         ledger_hash=digest,
         named=_kinds(mine),
@@ -116,12 +118,11 @@ def _since_last_undoing(events: Sequence[Event], prefix: str) -> list[Event]:
     return [e for e in events if e.kind == f"{prefix}batch" and e.id > cut]
 
 
-def _group(name: str, plan: Plan, entries: Sequence[Entry], batches: Sequence[Event], verified: Event | None) -> Group:
+def _group(name: str, entries: Sequence[Entry], batches: Sequence[Event], verified: Event | None) -> Group:
     mine = [e for e in entries if e.group == name]
     tables = [e for e in mine if e.kind in TABLE_KINDS]
     counts = [e.before["rows"] for e in tables if e.before and e.before["kind"] == "r"]
     ddl = [b.detail["groups"][name] for b in batches if name in b.detail["groups"]]
-    whole = verified is not None and verified.detail["counted"] == "exact"
     return Group(
         name,
         len(tables),
@@ -129,7 +130,7 @@ def _group(name: str, plan: Plan, entries: Sequence[Entry], batches: Sequence[Ev
         sum(e.kind == "partition" for e in tables),
         len(mine),
         sum(counts) if counts and None not in counts else None,
-        int(verified.detail["rows"].get(name, 0)) if whole and verified is not None else None,
+        int(verified.detail["rows"].get(name, 0)) if verified is not None else None,
         sum(ddl) if ddl else None,
     )
 

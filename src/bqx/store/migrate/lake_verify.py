@@ -12,7 +12,7 @@ from typing import Any
 
 from bqx.base.errors import MigrationSpecError
 from bqx.store.lake import Lake
-from bqx.store.listing import list_partitions
+from bqx.store.listing import dataset_names, list_partitions
 from bqx.store.manifest import Manifest
 from bqx.store.migrate import checks, lake_ledger
 from bqx.store.migrate.checks import Check
@@ -125,7 +125,7 @@ def _followers(manifest: Manifest, entries: Sequence[Entry]) -> Check:
             sql = f"SELECT DISTINCT dataset FROM {table}"  # noqa: S608 - names are the literals above
             found = {str(r[0]) for r in con.execute(sql)}
             wrong += [f"{table} speaks of {name}" for name in sorted(found & old)]
-    query = f"SELECT DISTINCT dataset FROM {', '.join(TABLES)}"
+    query = f"datasets named in {', '.join(TABLES)}"
     return checks.make("V7", "dependants", query, "0 old names", f"{len(wrong)}", wrong)
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import psycopg
 
 _TABLES = """
-CREATE SCHEMA IF NOT EXISTS {s};
 CREATE TABLE IF NOT EXISTS {s}.plan (
   plan_hash text PRIMARY KEY, migration text NOT NULL, made_at timestamptz NOT NULL, content text NOT NULL);
 CREATE TABLE IF NOT EXISTS {s}.event (
@@ -98,6 +97,9 @@ class Ledger:
         if self.exists():
             return
         with self.con.transaction():
+            there = self.con.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self.schema,)).fetchone()
+            if there is None:  # even IF NOT EXISTS would ask for CREATE on the database
+                self.con.execute(sql.SQL("CREATE SCHEMA {s}").format(s=self._name))
             self.con.execute(sql.SQL(_TABLES).format(s=self._name))
             for table in ("plan", "event", "object"):
                 name = sql.Identifier(self.schema, table)

@@ -43,17 +43,17 @@ def plan_live(con: psycopg.Connection[Any], spec: Spec, scan: Path | None = None
     return replace(stamped, findings=(*plan.findings, *look(con, stamped, budget, scan)))
 
 
-def read_plan(con: psycopg.Connection[Any], spec: Spec, ledger: Ledger) -> Plan:
-    """The plan by catalogue and ledger alone, from one snapshot."""
+def read_plan(con: psycopg.Connection[Any], spec: Spec, ledger: Ledger, *, names_only: bool = False) -> Plan:
+    """The plan by catalogue and ledger alone, from one snapshot; `names_only` never waits for a lock."""
     if con.info.transaction_status.name != "IDLE":
-        return _read(con, spec, ledger)
+        return _read(con, spec, ledger, names_only)
     with con.transaction():
         con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        return _read(con, spec, ledger)
+        return _read(con, spec, ledger, names_only)
 
 
-def _read(con: psycopg.Connection[Any], spec: Spec, ledger: Ledger) -> Plan:
-    inventory = read_inventory(con, spec.schema_name)
+def _read(con: psycopg.Connection[Any], spec: Spec, ledger: Ledger, names_only: bool) -> Plan:
+    inventory = read_inventory(con, spec.schema_name, names_only=names_only)
     return make_plan(spec, inventory, ledger.done(spec.migration), views=ledger.views(spec.migration))
 
 

@@ -53,6 +53,9 @@ def _tables(spec: Spec, inventory: Inventory, done: Mapping[int, str], findings:
                 r.oid, kind, r.oid, r.name, r.name, group_done, unit, inventory.schema, r.owner,
                 state="done", evidence=evidence,
             )  # fmt: skip
+    wanted = {s.new for s in out.values() if s.state == "pending"}
+    for oid in [s.oid for s in out.values() if s.evidence == "name only" and s.old in wanted]:
+        del out[oid]  # not done: in the way
     pending = {s.group for s in out.values() if s.state == "pending"}
     foreign = [s.old for s in out.values() if s.kind == "foreign" and s.state == "pending"]
     if foreign and not spec.allow.foreign:
@@ -96,11 +99,11 @@ def _parts(
         table = tables.get(part.table)
         if table is None:
             continue
-        if table.state == "done":
-            if done.get(part.oid) == part.name and part.kind != "comment":
-                out.append(_part_step(part, table, part.name, "done"))
+        if done.get(part.oid) == part.name and part.kind != "comment":
+            out.append(_part_step(part, table, part.name, "done"))
             continue
-        new = follow(part.name, table.old, table.new)
+        old = table.old if table.state != "done" else spec.old_of(table.new) or table.new
+        new = follow(part.name, old, table.new)  # a table renamed by hand left its indexes behind
         if new == part.name:
             continue
         if not spec.cascade_names:
@@ -154,7 +157,7 @@ def _part_step(part: Part, table: Step, new: str, state: State) -> Step:
 def _conflicts(inventory: Inventory, steps: list[Step], findings: list[Finding]) -> list[Step]:
     """Mark steps whose new name is another's, now or by this plan."""
     moving = {(s.space, s.old) for s in steps if s.state == "pending" and s.kind != "comment"}
-    wanted = Counter((s.space, s.new) for s in steps if s.kind != "comment")
+    wanted = Counter((s.space, s.new) for s in steps if s.state == "pending" and s.kind != "comment")
     local = {(kind, str(p.table), p.name) for p in inventory.parts for kind in (p.kind,)}
     out = []
     for s in steps:

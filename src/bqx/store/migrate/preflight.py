@@ -208,8 +208,9 @@ def _is_empty(con: psycopg.Connection[Any], plan: Plan, group: str) -> bool | No
     """None when it cannot be told: no tables, or not ours to read."""
     from psycopg import sql
 
-    names = [s.old for s in plan.tables if s.group == group and s.kind in ("table", "parent")]
-    names = names or [s.old for s in plan.tables if s.group == group and s.kind == "partition"]
+    mine = [s for s in plan.tables if s.group == group and s.state != "missing"]
+    tops = [s for s in mine if s.kind in ("table", "parent")] or [s for s in mine if s.kind == "partition"]
+    names = [s.new if s.state == "done" else s.old for s in tops]
     schema = plan.spec.schema_name
     for name in names:
         may = con.execute(

@@ -95,6 +95,7 @@ def _summary(report: Report, facts: Facts) -> None:
                 ("Rows preserved", _count(after, f"count(*) after, {facts.counted}", facts.counted)),
                 ("Transactions", _count(facts.batches, LEDGER)),
                 ("Tries that met a lock", _count(facts.retries, LEDGER)),
+                ("Tracker", "not touched by this command"),
             ]
         ),
         Text(f"Of these objects: {', '.join(f'{n:,} {kind}' for kind, n in facts.named.items()) or 'none'}."),
@@ -190,7 +191,10 @@ def _verification(report: Report, facts: Facts) -> None:
             rows: list[list[Cell]] = [[c.id, c.title, c.expected, c.observed, _verdict(c)] for c in checks]
             report.add(Table(["Check", "What", "Expected", "Observed", "Verdict"], rows, caption))
     if facts.checks:
-        report.add(Table(["Check", "Query"], [[c.id, c.query] for c in facts.checks], "What was asked"))
+        asked: dict[str, list[str]] = {}
+        for c in facts.checks:
+            asked.setdefault(c.query, []).append(c.id)
+        report.add(Table(["Checks", "Query"], [[", ".join(ids), q] for q, ids in asked.items()], "What was asked"))
     problems: list[list[Cell]] = [[c.id, detail] for c in facts.checks if c.passed is False for detail in c.details]
     if problems:
         report.add(Table(["Check", "Difference"], problems, "Differences"))

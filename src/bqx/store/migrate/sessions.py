@@ -23,8 +23,10 @@ WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY(%(oids)s::int8[
 GROUP BY l.pid, a.application_name, a.state, a.xact_start, a.query ORDER BY 4 DESC, 1
 """
 _PREPARED = """
-SELECT p.gid, count(*) FROM pg_prepared_xacts p JOIN pg_locks l ON l.transactionid IS NULL
-   AND l.virtualtransaction = '-1/' || p.transaction::text AND l.relation = ANY(%(oids)s::int8[]::oid[])
+SELECT p.gid, count(*) FROM pg_prepared_xacts p
+JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = p.transaction AND t.pid IS NULL
+JOIN pg_locks l ON l.virtualtransaction = t.virtualtransaction AND l.pid IS NULL
+   AND l.relation = ANY(%(oids)s::int8[]::oid[])
 WHERE p.database = current_database() GROUP BY p.gid ORDER BY p.gid
 """
 _VACUUM = """

@@ -134,7 +134,8 @@ class Spec(_Part):
                 source = Pattern(rule.source, places) if rule.source is not None else re.compile(str(rule.regex))
             except re.error as error:
                 raise ValueError(f"rule {i}: {error}") from error
-            out.append((source, Pattern(rule.target, places)))
+            described = places if rule.source is not None else {n: _expression(v) for n, v in self.places.items()}
+            out.append((source, Pattern(rule.target, described)))
         return tuple(out)
 
     @cached_property
@@ -155,6 +156,14 @@ class Spec(_Part):
             if values is not None and (new := target.render(values)) != name:
                 found.append((values[self.group_by], new))
         return found
+
+    def old_of(self, name: str) -> str | None:
+        """The old name of something that looks like a rule's result, where the rule can be read backwards."""
+        for source, target in self.patterns:
+            values = target.match(name)
+            if values is not None and isinstance(source, Pattern) and set(source.names) <= set(target.names):
+                return source.render(values)
+        return None
 
     def group_of_new(self, name: str) -> str | None:
         """Group of a name that looks like a rule's result."""

@@ -10,7 +10,7 @@ from bqx.store.migrate.connect import connect, told
 from bqx.store.migrate.ledger import Ledger
 from bqx.store.migrate.live import read_plan
 from bqx.store.migrate.operating import at_work
-from bqx.store.migrate.plan import Plan
+from bqx.store.migrate.plan import TABLE_KINDS, Plan
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ def status(dsn: Secret | str, plan: Plan) -> Status:
     with told("status"), connect(dsn) as con:
         spec = plan.spec
         ledger = Ledger(con, spec.ledger_schema)
-        now = read_plan(con, spec, ledger)
+        now = read_plan(con, spec, ledger, names_only=True)
         entries = ledger.entries(spec.migration)
         events = ledger.events(spec.migration)
         operator = at_work(con, spec.schema_name, spec.migration)
         there = {s.oid for s in now.steps}
-        gone = [e for e in entries.values() if e.state == "applied" and e.kind != "comment" and e.oid not in there]
+        gone = [e for e in entries.values() if e.state == "applied" and e.kind in TABLE_KINDS and e.oid not in there]
         last = next((e.kind for e in reversed(events) if not e.kind.endswith("verified")), "")
         done = [s for s in now.tables if s.state == "done"]
         return Status(
