@@ -11,7 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from migrate_world import Small
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from migrate_world import FAMILIES, Small
 
 from bqx.base.errors import (
     BqxError,
@@ -21,8 +23,10 @@ from bqx.base.errors import (
     PreflightError,
     VerificationError,
 )
+from bqx.market.pairs import PAIRS
 from bqx.store.migrate.budget import Budget, batches, need
 from bqx.store.migrate.checks import demand
+from bqx.store.migrate.fixture import World, build
 from bqx.store.migrate.names import size
 from bqx.store.migrate.operating import operating
 from bqx.store.migrate.verify import verify
@@ -588,3 +592,40 @@ def test_every_check_can_fail(world: Small, check: str, spoil: str) -> None:
     assert found[check].passed is False and found[check].details
     with pytest.raises(VerificationError):
         demand(found.values())
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pairs=st.lists(st.sampled_from(PAIRS[:6]), unique=True, min_size=1, max_size=3),
+    months=st.lists(st.sampled_from([(2024, m) for m in range(1, 13)]), unique=True, min_size=1, max_size=3),
+    word=st.sampled_from(["rate", "x", "features_old"]),
+    cascade=st.booleans(),
+    share=st.integers(1, 4),
+)
+def test_apply_then_rollback_restores_pg_class(
+    database: Callable[[int], str],
+    pairs: list[str],
+    months: list[tuple[int, int]],
+    word: str,
+    cascade: bool,
+    share: int,
+) -> None:
+    """OIDs, names, files, owners, rights, row types, bounds and constraints: all as before, batched or not."""
+    world = Small(database(15))
+    build(world.dsn, World(world.schema, FAMILIES, pairs, months, 1.0, rows={"statistics": 20}), jobs=1)
+    try:
+        before = world.picture()
+        rule = "{from: '{family}_features_{pair}[_{month}]', to: '{family}_WORD_{pair}[_{month}]'}".replace(
+            "WORD", word
+        )
+        flags = f"expect: {{empty: [correlation]}}\ncascade_names: {str(cascade).lower()}\n"
+        plan = world.plan(f"rules:\n  - {rule}\n{flags}")
+        whole = 2 * need(plan.pending, views=False)
+        room = Budget(max(whole // share, 4 * (16 + 2 * (1 + len(months)))), 0)
+        done = world.apply(plan, budget=room, verify=False)
+        assert done.applied and world.picture() != before
+        back = world.back(plan, budget=room)
+        assert back.verified is not None and back.verified.passed
+        assert world.picture() == before
+    finally:
+        world.drop()

@@ -16,6 +16,7 @@ from bqx.cli.migrate_common import Progress, dsn_of, server_options
 )
 @click.option("--columns", type=click.IntRange(1, 500), default=1, help="Columns of float4 beside the time.")
 @click.option("--more-indexes", is_flag=True, help="One index a partition beside the primary key.")
+@click.option("--pairs", default=None, metavar="A,B", help="Only these pairs; all 28 unless given.")
 @click.option("--jobs", type=click.IntRange(1, 16), default=2, help="Sessions at a time.")
 @dry_run_option
 @server_options
@@ -27,6 +28,7 @@ def fixture(
     share: float,
     columns: int,
     more_indexes: bool,
+    pairs: str | None,
     jobs: int,
     dry_run: bool,
     dsn: str | None,
@@ -37,9 +39,11 @@ def fixture(
 
     A schema that holds tables of these names is refused. --dry-run says how large it would be.
     """
+    from bqx.market.pairs import PAIRS, parse_pair
     from bqx.store.migrate.fixture import World, build, exists, size
 
-    world = World(schema=schema, share=share, columns=columns, more_indexes=more_indexes)
+    chosen = PAIRS if pairs is None else tuple(parse_pair(p).name for p in pairs.split(","))
+    world = World(schema=schema, pairs=chosen, share=share, columns=columns, more_indexes=more_indexes)
     expected = size(world)
     if dry_run:
         text = f"{expected['tables']:,} tables, {expected['rows']:,} rows, about {expected['bytes'] / 1e6:,.0f} MB"

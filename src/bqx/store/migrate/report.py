@@ -8,6 +8,7 @@ from bqx.base.provenance import Number, computed
 from bqx.base.report import Badge, Block, Cell, Heading, KeyValues, Note, Report, Table, Text
 from bqx.store.migrate.checks import Check
 from bqx.store.migrate.facts import Facts
+from bqx.store.migrate.plan import TABLE_KINDS
 from bqx.store.migrate.report_context import count_validation, unblocked
 
 LEDGER = "the migration's ledger"
@@ -134,7 +135,7 @@ def _details(report: Report, facts: Facts) -> None:
     report.add(
         Table(["Group", "Tables", "Parents", "Partitions", "Rows before", "Rows after", "DDL"], rows, "By group")
     )
-    named = sum(n for kind, n in facts.named.items() if kind in ("table", "parent", "partition", "foreign"))
+    named = sum(n for kind, n in facts.named.items() if kind in TABLE_KINDS)
     report.require_sum("tables", [g.tables for g in groups], named)
     report.require_sum("objects", [g.objects for g in groups], sum(facts.named.values()))
     if before is not None and after is not None:
