@@ -62,9 +62,11 @@ def test_the_whole_way(cli: Cli, tmp_path: Path) -> None:
     assert code == 2 and "already" in err
     code, out, _ = cli("plan", str(spec), "-o", plan)
     assert code == 0 and "96 partition" in out and "statistics_features_audcad -> statistics_rate_audcad" in out
-    code, out, _ = cli("dry-run", plan, "--json")
+    code, out, _ = cli("dry-run", plan, "--json", "--report", str(tmp_path))
     done = json.loads(out)
     assert (code, done["applied"], done["dry_run"], done["tables"]) == (0, False, True, 104)
+    text = (tmp_path / "migration-cli-dry-run.md").read_text()
+    assert "| Total | 104 | 8 | 96 | 0 | n/a" in text and "must not be reported as done" in text
     assert cli("verify", plan)[0] == 2, "nothing was applied yet"
     code, out, _ = cli("apply", plan)
     assert code == 0 and "104 tables" in out and "V9 idempotence  holds" in out

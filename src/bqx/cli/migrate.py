@@ -136,6 +136,9 @@ def _show_plan(made: Plan, out: Path | None) -> None:
 
 @migrate.command(name="dry-run")
 @click.argument("plan_file")
+@click.option(
+    "--report", "report_to", type=click.Path(path_type=Path, file_okay=False), help="Write the report of it here."
+)
 @mode_option
 @rows_option
 @wait_option
@@ -190,6 +193,7 @@ def _carry_out(
     back: bool = False,
     wait: float = 0.0,
     scan_source: Path | None = None,
+    report_to: Path | None = None,
 ) -> None:
     reviewed = find_plan(app, given, dsn, dsn_secret, lake, ledger_schema)
     if reviewed.spec.target == "lake":
@@ -213,6 +217,12 @@ def _carry_out(
             told=Progress(quiet=app.log_json),
         )
         result = (take_back if back else forth)(dsn_of(app, dsn, dsn_secret), reviewed, options)
+    if report_to is not None and result.batches:
+        from bqx.store.migrate.facts import of_dry_run
+        from bqx.store.migrate.report import make_report
+
+        told = of_dry_run(reviewed, result.batches, f"schema {reviewed.spec.schema_name}")
+        make_report(told).write(report_to, f"migration-{reviewed.migration}-dry-run")
     emit({**result.as_dict(), "dry_run": dry}, as_json, lambda: _show_result(result, dry))
     if result.nothing:
         sys.exit(NOTHING)

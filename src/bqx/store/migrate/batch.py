@@ -42,6 +42,7 @@ class Done:
     rows: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     checks: list[Check] = field(default_factory=list)
     locked: float = 0.0
+    entries: list[Entry] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -89,6 +90,7 @@ def run_batch(
             freed = {s.new for s in steps if s.is_table}
             dropped = [(oid, name) for oid, name in job.views.items() if name in freed]
             entries = _entries(job.plan, steps, before, counted, number, views, dropped)
+            done.entries = entries
             with _timed(done, "assertions"):
                 done.checks = _assert(con, job, steps, entries, whole=of == 1, views=dict(job.views) | dict(views))
                 checks.demand(done.checks)

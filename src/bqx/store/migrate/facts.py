@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from bqx.base.errors import MigrationSpecError
+from bqx.base.runlog import current_run
+from bqx.base.version import __version__
+from bqx.store.migrate.batch import Done
 from bqx.store.migrate.checks import Check
 from bqx.store.migrate.ledger import Entry, Event, Ledger
 from bqx.store.migrate.plan import TABLE_KINDS, Plan
@@ -108,6 +111,27 @@ def facts(plan: Plan, events: Sequence[Event], entries: Sequence[Entry], digest:
         events=tuple(events),
         ledger_hash=digest,
         named=_kinds(mine),
+    )
+
+
+def of_dry_run(plan: Plan, batches: Sequence[Done], target: str) -> Facts:
+    """Facts of a run that was rolled back, told by itself: nothing of it is in the ledger."""
+    run, at = current_run(), datetime.now(UTC)
+    events = [
+        Event(
+            n, plan.migration, plan.digest, "batch", at, "this session", run.run_id, f"bqx {__version__}", b.as_dict()
+        )
+        for n, b in enumerate(batches, start=1)
+    ]
+    found = facts(plan, events, [e for b in batches for e in b.entries], "", target)
+    inside = tuple(c for b in batches for c in b.checks)
+    return replace(
+        found,
+        state="dry run, rolled back",
+        checks=inside,
+        inside=(),
+        counted="before",
+        ledger_hash="nothing was written",
     )
 
 

@@ -91,6 +91,7 @@ def apply(lake: Lake, reviewed: Plan, *, dry_run: bool = False, back: bool = Fal
         )
         for s in todo
     ]  # fmt: skip
+    done.entries = entries
     for e in entries:
         done.rows[e.group] += int((e.before or {})["rows"])
     ddl = time.perf_counter()

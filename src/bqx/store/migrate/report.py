@@ -46,7 +46,7 @@ def _count(value: int | None, how: str, reason: str = "not counted") -> Number:
 
 
 def _badge(facts: Facts) -> Badge:
-    if not facts.checks or facts.state == "not finished":
+    if not facts.checks or facts.state not in ("applied", "rolled back"):
         return Badge(facts.state, "warn")
     good = all(c.passed is not False for c in facts.checks)
     return Badge(f"{facts.state}, {'verified' if good else 'VERIFICATION FAILED'}", "good" if good else "bad")
@@ -80,7 +80,7 @@ def _summary(report: Report, facts: Facts) -> None:
     planned = len(facts.plan.tables)
     rows = [g.after for g in facts.groups]
     after = sum(r for r in rows if r is not None) if None not in rows else None
-    verb = "taken back" if facts.state == "rolled back" else "renamed"
+    verb = {"rolled back": "taken back", "applied": "renamed"}.get(facts.state, "renamed (not kept)")
     report.add(
         Heading("Summary"),
         KeyValues(
@@ -187,7 +187,9 @@ def _verification(report: Report, facts: Facts) -> None:
     report.add(Heading("Verification"))
     if not facts.checks:
         report.add(Note("Not verified yet: run `bqx migrate verify`.", "warn"))
-    for caption, checks in (("In a new session", facts.checks), ("Inside the transaction", facts.inside)):
+    dry = facts.state.startswith("dry run")
+    first = "Inside the transaction, before it was rolled back" if dry else "In a new session"
+    for caption, checks in ((first, facts.checks), ("Inside the transaction", facts.inside)):
         if checks:
             rows: list[list[Cell]] = [[c.id, c.title, c.expected, c.observed, _verdict(c)] for c in checks]
             report.add(Table(["Check", "What", "Expected", "Observed", "Verdict"], rows, caption))
@@ -250,10 +252,11 @@ def _lessons(report: Report, facts: Facts) -> None:
 
 
 def _close(report: Report, facts: Facts) -> None:
-    good = bool(facts.checks) and all(c.passed is not False for c in facts.checks) and facts.state != "not finished"
+    good = bool(facts.checks) and all(c.passed is not False for c in facts.checks)
+    good = good and facts.state in ("applied", "rolled back")
     words = {
         True: f"{facts.plan.migration} is {facts.state} and every check that was made holds.",
-        False: f"{facts.plan.migration} is {facts.state}; it must not be reported as done.",
+        False: f"{facts.plan.migration}: {facts.state}; it must not be reported as done.",
     }
     report.add(Heading("Close"), Note(words[good], "good" if good else "bad"))
     report.add(
