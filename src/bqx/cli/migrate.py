@@ -14,6 +14,7 @@ from bqx.cli.migrate_common import (
     Progress,
     dsn_of,
     find_plan,
+    open_lake,
     plan_options,
     server_options,
     show_checks,
@@ -84,7 +85,7 @@ def plan(
     if found.target == "lake":
         from bqx.store.migrate.lake import plan as make
 
-        made = make(app.open().manifest, found)
+        made = make(open_lake(app).manifest, found)
     else:
         from bqx.store.migrate.connect import connect, told
         from bqx.store.migrate.live import plan_live
@@ -200,9 +201,9 @@ def _carry_out(
         from bqx.build.lease import Lease
         from bqx.store.migrate.lake import apply as rename_datasets
 
-        project = app.open()
-        with Lease(project.manifest, app.run_id):
-            result = rename_datasets(project.store, reviewed, dry_run=dry, back=back)
+        store = open_lake(app)
+        with Lease(store.manifest, app.run_id):
+            result = rename_datasets(store, reviewed, dry_run=dry, back=back)
     else:
         from bqx.store.migrate.apply import Options
         from bqx.store.migrate.apply import apply as forth
@@ -277,8 +278,8 @@ def verify(
         from bqx.store.migrate.lake import plan as make
         from bqx.store.migrate.lake_verify import verify as look
 
-        project = app.open()
-        found = look(project.store, reviewed, make(project.manifest, reviewed.spec))
+        store = open_lake(app)
+        found = look(store, reviewed, make(store.manifest, reviewed.spec))
     else:
         from bqx.store.migrate.verify import verify as ask
 
@@ -317,7 +318,7 @@ def status(
     for one in given:
         reviewed = find_plan(app, one, dsn, dsn_secret, lake, ledger_schema)
         if reviewed.spec.target == "lake":
-            found.append(in_lake.status(app.open().manifest, reviewed))
+            found.append(in_lake.status(open_lake(app).manifest, reviewed))
         else:
             found.append(on_server.status(dsn_of(app, dsn, dsn_secret), reviewed))
 

@@ -15,6 +15,7 @@ from bqx.cli.common import App
 
 if TYPE_CHECKING:
     from bqx.base.secret import Secret
+    from bqx.store.lake import Lake
     from bqx.store.migrate.plan import Plan
     from bqx.store.migrate.status import Status
     from bqx.store.migrate.verify import Verified
@@ -33,7 +34,7 @@ def server_options(command: F) -> F:
             "--dsn",
             default=None,
             envvar="BQX_MIGRATE_DSN",
-            help="DSN without a password (PGPASSFILE has it); else $BQX_MIGRATE_DSN, else the project's store.dsn.",
+            help="DSN without a password (PGPASSFILE has it); else $BQX_MIGRATE_DSN, else the project's store.server.",
         ),
     ):
         command = option(command)
@@ -79,11 +80,11 @@ def dsn_of(app: App, dsn: str | None, secret: str | None) -> Secret | str:
     from bqx.base.secrets import provider_from
 
     config = load_config(app.project_path)
-    name = secret or getattr(config.store, "dsn", None)
+    name = secret or config.store.server
     if not name:
         raise ConfigError(
             "which server? no DSN was given",
-            where="--dsn, --dsn-secret, $BQX_MIGRATE_DSN or store.dsn",
+            where="--dsn, --dsn-secret, $BQX_MIGRATE_DSN or store.server",
             fix="for example --dsn 'host=127.0.0.1 dbname=fx', or --dsn-secret store/dsn",
         )
     return provider_from(config).get(name)
@@ -111,6 +112,21 @@ def find_plan(app: App, given: str, dsn: str | None, secret: str | None, lake: b
     from bqx.store.migrate.status import known
 
     return known(dsn_of(app, dsn, secret), ledger_schema, given)
+
+
+def open_lake(app: App) -> Lake:
+    """The project's lake; Unsupported when its features are elsewhere."""
+    from bqx.base.errors import Unsupported
+    from bqx.store.lake import Lake
+
+    store = app.open().store
+    if not isinstance(store, Lake):
+        raise Unsupported(
+            "this project keeps its features in PostgreSQL",
+            where="target: lake",
+            fix="`target: postgres` renames tables that bqx did not make; its own are renamed by the store",
+        )
+    return store
 
 
 class Progress:

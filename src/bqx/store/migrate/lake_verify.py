@@ -20,10 +20,9 @@ from bqx.store.migrate.inventory import Inventory, Taken
 from bqx.store.migrate.ledger import Entry
 from bqx.store.migrate.plan import Plan
 from bqx.store.migrate.verify import Verified
+from bqx.store.rename import NAMED_IN
 
 SCHEMA = "lake"
-TABLES = ("unit", "certificate", "declared_by", "fit")
-"""Tables of the manifest that name datasets, beside `dataset` itself."""
 
 
 def verify(lake: Lake, reviewed: Plan, again: Plan, *, record: bool = True) -> Verified:
@@ -121,11 +120,11 @@ def _followers(manifest: Manifest, entries: Sequence[Entry]) -> Check:
     old = {e.old for e in entries} - {e.new for e in entries}
     wrong = []
     with manifest.connection() as con:
-        for table in TABLES:
+        for table in NAMED_IN:
             sql = f"SELECT DISTINCT dataset FROM {table}"  # noqa: S608 - names are the literals above
             found = {str(r[0]) for r in con.execute(sql)}
             wrong += [f"{table} speaks of {name}" for name in sorted(found & old)]
-    query = f"datasets named in {', '.join(TABLES)}"
+    query = f"datasets named in {', '.join(NAMED_IN)}"
     return checks.make("V7", "dependants", query, "0 old names", f"{len(wrong)}", wrong)
 
 
