@@ -114,6 +114,41 @@ class TablesError(BqxError):
     next_step = "`bqx store upgrade --dry-run` says what is missing; `bqx store upgrade` makes it"
 
 
+class MigrationSpecError(BqxError):
+    code, exit_code, title = "BQX420", 2, "a migration's specification or plan file is wrong"
+    next_step = "mend the named line, or make the plan anew with `bqx migrate plan`"
+
+
+class MigrationConflict(BqxError):  # noqa: N818 - what is in the way
+    code, exit_code, title = "BQX421", 4, "a new name is taken, or the plan no longer fits the database"
+    next_step = "look at what holds the name; then `bqx migrate plan` again. Nothing was renamed"
+
+
+class MigrationLocked(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX422", 5, "a lock could not be had in time, or another operator migrates"
+    next_step = "wait for the named sessions or end them yourself, then run the same command again"
+
+
+class VerificationError(BqxError):
+    code, exit_code, title = "BQX423", 6, "a migration's assertion does not hold"
+    next_step = "read expected and observed of the named check; inside the transaction all was rolled back"
+
+
+class PreflightError(BqxError):
+    code, exit_code, title = "BQX424", 7, "a migration may not start as things are"
+    next_step = "settle each finding or allow it by name in the specification; nothing was renamed"
+
+
+class MigrationBroken(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX425", 9, "the server or the connection went away in mid-migration"
+    next_step = "`bqx migrate status` says what is renamed; the same command goes on from there"
+
+
+class MigrationDenied(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX426", 6, "the database refused a statement of a migration"
+    next_step = "read the server's words; what was not committed is rolled back"
+
+
 class BuildError(BqxError):
     code, exit_code, title = "BQX501", 9, "some units failed; the rest was built"
     next_step = "read each unit's reason; `bqx build run` tries the failed ones only"

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bqx.base.errors import StoreError
 from bqx.store.manifest import Manifest
 from bqx.store.partition import check_dataset
 
+NAMED_IN = ("unit", "certificate", "declared_by", "fit")
+"""Tables of the manifest that speak of a dataset by its name, beside `dataset` itself."""
 
-def rename(manifest: Manifest, plan: Mapping[str, str]) -> int:
+
+def rename(
+    manifest: Manifest, plan: Mapping[str, str], *, after: Callable[[sqlite3.Connection], None] = lambda con: None
+) -> int:
     """Give datasets new names, all or none; swaps and chains are allowed.
 
-    Returns how many current partitions changed their names. Raises StoreError when an old name does not exist or
-    a new one is taken.
+    after : runs last inside the same transaction; what it raises undoes everything. Returns how many current
+    partitions changed their names. Raises StoreError when an old name does not exist or a new one is taken.
     """
     with manifest.transaction(faults=True) as con:
-        return rename_in(con, manifest, plan)
+        changed = rename_in(con, manifest, plan)
+        after(con)
+    return changed
 
 
 def rename_in(con: sqlite3.Connection, manifest: Manifest, plan: Mapping[str, str]) -> int:
@@ -32,8 +39,8 @@ def rename_in(con: sqlite3.Connection, manifest: Manifest, plan: Mapping[str, st
             raise StoreError(f"there is no dataset {old}", fix=f"there are: {', '.join(sorted(known)) or 'none'}")
         if new in known and new not in plan:
             raise StoreError(f"{old} cannot become {new}: that dataset exists", fix="rename or drop it as well")
-    for table, column in (("dataset", "name"), ("unit", "dataset"), ("certificate", "dataset")):
-        sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 - names are the literals above
+    for table, column in (("dataset", "name"), *((table, "dataset") for table in NAMED_IN)):
+        sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 - names are literals of this file
         con.executemany(sql, [(f"~{new}", old) for old, new in plan.items()])
         con.executemany(sql, [(new, f"~{new}") for new in plan.values()])
     manifest.tick(con, "rename")
