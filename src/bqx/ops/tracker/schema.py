@@ -12,7 +12,7 @@ FORMAT_1: tuple[str, ...] = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT NOT NULL CHECK (code <> ''), fields TEXT NOT NULL,
         made_at INTEGER NOT NULL, run_id TEXT NOT NULL,
         status TEXT NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'delivered', 'dead', 'dropped')),
-        attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
         error TEXT, reason TEXT, done_at INTEGER) STRICT""",
     "CREATE INDEX tracker_outbox_waiting ON tracker_outbox(code, id) WHERE status = 'waiting'",
     # what a field of the tracker held when it was last read or written by us: the yardstick of "somebody changed it"
@@ -23,8 +23,8 @@ FORMAT_1: tuple[str, ...] = (
     """CREATE TABLE tracker_log (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tracker TEXT NOT NULL, run_id TEXT NOT NULL,
         outbox_id INTEGER NOT NULL REFERENCES tracker_outbox(id), code TEXT NOT NULL, field TEXT NOT NULL,
-        before TEXT, after TEXT NOT NULL, effect TEXT NOT NULL CHECK (effect IN ('created', 'changed', 'found')))
-        STRICT""",
+        before TEXT, after TEXT NOT NULL, effect TEXT NOT NULL CHECK (effect IN ('created', 'changed', 'found')),
+        UNIQUE (outbox_id, field)) STRICT""",
     "CREATE INDEX tracker_log_code ON tracker_log(code, id)",
     """CREATE TABLE tracker_sync (
         tracker TEXT PRIMARY KEY, at INTEGER NOT NULL, run_id TEXT NOT NULL, records INTEGER NOT NULL) STRICT""",
