@@ -145,7 +145,7 @@ class _Round:
             )
         if written is not None and written.tries >= _TRIES:
             raise TrackerError(
-                f"{', '.join(differing)} of {entry.code} was written {written.tries} times and holds another value still",
+                f"{', '.join(differing)} of {entry.code} was written {written.tries} times and is still another",
                 where=self._tracker.name,
             )
         self._expect(entry.code, there)
