@@ -137,7 +137,7 @@ class AirtableTracker:
             if code is None or (wanted is not None and code not in wanted):
                 continue
             there = record["fields"]
-            fields = {ours: there.get(theirs) for ours, theirs in table.fields.items() if theirs in there}
+            fields = {ours: there.get(theirs) for ours, theirs in table.fields.items()}
             copies = found[code].copies + 1 if code in found else 1
             found[code] = Found(code, copies, fields if copies == 1 else {}, record["id"] if copies == 1 else "")
         return found

@@ -13,6 +13,8 @@ from bqx.ops.tracker.port import Tracker
 from bqx.ops.tracker.sync import last_sync
 
 MAX_AGE_S = 900.0
+_AHEAD_S = 60.0
+"""How far a clock may have been set back since the last sync."""
 _SHOWN = 3
 
 
@@ -53,7 +55,7 @@ def check(
             where=tracker.name,
             fix="run `bqx tracker sync`; `bqx tracker log --waiting` says what hinders them",
         )
-    if last is None or (now - last) / 1e6 > max_age_s:
+    if last is None or not -_AHEAD_S <= (now - last) / 1e6 <= max_age_s:
         known = "there was no sync yet" if last is None else f"the last sync was {_age((now - last) / 1e6)} ago"
         raise TrackerStale(f"{known}, at most {_age(max_age_s)} are allowed", where=tracker.name)
     buried = box.dead(con)

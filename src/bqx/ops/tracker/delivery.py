@@ -103,6 +103,7 @@ class _Round:
         if not entries:
             return
         found = self._tracker.read({entry.code for entry in entries})
+        self._remember({entry.code: dict.fromkeys(wanted[entry.id]) for entry in entries}, found)
         changes: dict[int, Change] = {}
         for entry in entries:
             try:
@@ -125,7 +126,6 @@ class _Round:
                     where=self._tracker.name,
                     fix="restore it there, or drop the change with `bqx tracker sync --drop`",
                 )
-            self._expect(entry.code, dict.fromkeys(wanted))
             return Change(entry.code, wanted, None)
         if found.copies > 1:
             raise TrackerKey(
@@ -135,8 +135,7 @@ class _Round:
         if not differing:
             self._settle(entry, wanted, written)
             return None
-        there = {n: found.fields.get(n) for n in wanted}
-        foreign = [n for n in differing if n in known and not same(there[n], known[n])]
+        foreign = [n for n in differing if n in known and not same(found.fields.get(n), known[n])]
         if foreign:
             raise TrackerConflict(
                 f"{', '.join(foreign)} of {entry.code} was changed in the tracker",
@@ -148,13 +147,16 @@ class _Round:
                 f"{', '.join(differing)} of {entry.code} was written {written.tries} times and is still another",
                 where=self._tracker.name,
             )
-        self._expect(entry.code, there)
         return Change(entry.code, differing, found)
 
-    def _expect(self, code: str, there: Mapping[str, Value]) -> None:
-        """Remember what is there before it is written over, so that a change by somebody after this is seen as one."""
+    def _remember(self, empty: Mapping[str, Mapping[str, Value]], found: Mapping[str, Found]) -> None:
+        """Keep what is there before anything is written, so that what somebody does after this is seen as theirs."""
+        now = self._clock.now_us()
         with box.transaction(self._con):
-            box.note_seen(self._con, self._tracker.name, code, there, self._clock.now_us(), replace=False)
+            for code, nothing in empty.items():
+                if code not in found or found[code].copies == 1:
+                    there = {**nothing, **(found[code].fields if code in found else {})}
+                    box.note_seen(self._con, self._tracker.name, code, there, now, replace=False)
 
     def _write(self, entries: list[Entry], changes: Mapping[int, Change]) -> None:
         alone = next((entry for entry in entries if entry.id in self._one_by_one), None)
