@@ -41,6 +41,7 @@ class Site:
     fault: Callable[[str, int], Fault] = lambda method, number: ""
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=RATE))
     requests: int = 0
+    handled: int = 0
     exceeded: int = 0
     closed_until: float = float("-inf")
 
@@ -104,6 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length)) if length else {}
         parts = [unquote(p) for p in urlsplit(self.path).path.split("/") if p]
         site = self.fake.sites.get(next((p for p in parts if p in self.fake.sites), ""))
+        try:
+            self._handle(method, parts, site, body)
+        finally:
+            if site is not None:
+                site.handled += 1
+
+    def _handle(self, method: str, parts: list[str], site: Site | None, body: dict[str, Any]) -> None:
         fault = ""
         try:
             token = self._token()

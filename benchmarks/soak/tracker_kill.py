@@ -99,10 +99,15 @@ def trial(number: int, rng: random.Random, fake: FakeAirtable, folder: Path) -> 
         time.sleep(delay)
         process[0].kill()
     killed = process[0].wait() == -signal.SIGKILL
+    while site.handled < site.requests:  # what the server had begun it ends
+        time.sleep(0.01)
     in_place = sum(f.get("Status") == "Done" for f in table.records.values())
     site.fault = lambda method, request: ""
     again = _start(database, vault, fake.url, {})
-    said = again.communicate(timeout=120)[0]
+    try:
+        said = again.communicate(timeout=120)[0]
+    finally:
+        again.kill()
     problem = "the evidence was not committed" if not committed else ""
     problem = (
         problem or ("" if again.returncode == 0 else f"the second process failed: {said}") or _wrong(table, database)

@@ -19,7 +19,7 @@ from benchmarks.soak.state import State
 from bqx.ops.tracker.clock import SystemClock
 
 AT_ONCE = 100
-"""Runs beside each other: most of the time each waits for its base's limit of 5 requests a second, on the real clock."""
+"""Runs beside each other: most of the time each waits for its base's 5 requests a second, on the real clock."""
 
 
 def tracker_runs(state: State) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The small sibling of `make soak CHECK=tracker-runs`: a hundred runs on a turned clock, and faults that it must see."""
+"""The small sibling of `make soak CHECK=tracker-runs`: a hundred runs on a turned clock, and faults it must see."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def test_two_runs_in_real_time(results: Path) -> None:
     assert found["problems"] == []
 
 
-def _problems(tmp_path: Path, runs: int = 12) -> str:
-    return repr([soak.turned_run(2, n, tmp_path)["problems"] for n in range(runs)])
+def _seen(problem: str, folder: Path, *likely: int) -> bool:
+    """Whether some run has the problem; those in which a fault showed when the test was written go first."""
+    return any(problem in repr(soak.turned_run(2, n, folder)["problems"]) for n in (*likely, *range(100, 160)))
 
 
 def test_a_look_up_by_part_of_the_code_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,36 +52,31 @@ def test_a_look_up_by_part_of_the_code_is_seen(tmp_path: Path, monkeypatch: pyte
 
     honest = AirtableTracker.read
     monkeypatch.setattr(AirtableTracker, "read", read)
-    assert "wrong record" in _problems(tmp_path)
+    assert _seen("wrong record", tmp_path, 0)
 
 
 def test_writing_without_comparing_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery._Round, "_changed", lambda *a: [])
-    assert "trampled" in _problems(tmp_path, 40)
+    assert _seen("trampled", tmp_path, 22, 25)
 
 
 def test_making_records_without_a_key_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(self: AirtableTracker, changes: Sequence[Change]) -> None:
         honest(self, changes)
-        new = [c for c in changes if c.found is None]
-        for change in new:
-            table = self._mapping.table_of(change.code)
-            code = table.prefix + change.code
-            next(iter(soak_tables(self))).add({table.key: code, "Notes": change.fields.get("notes")})
-
-    def soak_tables(tracker: AirtableTracker) -> list[Any]:
-        return [worlds[-1].table]
+        for change in changes:
+            if change.found is None:
+                worlds[-1].table.add({"Stage Code": f"BQX-{change.code}"})
 
     worlds: list[Any] = []
     init = soak.World.__init__
     monkeypatch.setattr(soak.World, "__init__", lambda self, *a: (worlds.append(self), init(self, *a))[1])
     honest = AirtableTracker.write
     monkeypatch.setattr(AirtableTracker, "write", write)
-    assert "doubled" in _problems(tmp_path)
+    assert _seen("doubled", tmp_path, 0)
 
 
 def test_forgetting_what_was_not_confirmed_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settled when sent instead of when read."""
+    """The planted fault: settled when sent instead of when read."""
 
     def write(self: Any, entries: list[Any], changes: Mapping[int, Change]) -> None:
         honest(self, entries, changes)
@@ -89,15 +85,15 @@ def test_forgetting_what_was_not_confirmed_is_seen(tmp_path: Path, monkeypatch: 
 
     honest = delivery._Round._write
     monkeypatch.setattr(delivery._Round, "_write", write)
-    assert "lost" in _problems(tmp_path, 40)
+    assert _seen("lost", tmp_path, 8, 12)
 
 
 def test_going_too_fast_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Limiter, "wait", lambda self: None)
-    assert "beyond the limit" in _problems(tmp_path)
+    assert _seen("beyond the limit", tmp_path, 0)
 
 
 def test_a_change_that_is_dropped_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(box, "due", lambda con, limit: honest(con, limit)[:0])
     honest = box.due
-    assert "still waits" in _problems(tmp_path)
+    monkeypatch.setattr(box, "due", lambda con, limit: honest(con, limit)[:0])
+    assert _seen("still waits", tmp_path, 0)
