@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bqx.base.errors import BqxError, ReportError
 from bqx.base.provenance import Number
 from bqx.base.report import Badge, KeyValues, Report, Table
+from bqx.ops.plan.model import Plan
 from bqx.ops.stages.report import stage_report
 from bqx.ops.stages.state import Evidence, PlanState
 from bqx.ops.stages.tracking import tracker_says
@@ -19,7 +20,7 @@ FOLDER = "reports/stages"
 _LOOKS_NUMERIC = re.compile(r"[-+]?[\d,]*\.?\d+(?:e[-+]?\d+)?\s*%?", re.IGNORECASE)
 
 
-def publish(project: Project, state: PlanState, evidence: Evidence) -> tuple[str, str, str]:
+def publish(project: Project, plan: Plan, state: PlanState, evidence: Evidence) -> tuple[str, str, str]:
     """Render, verify and write the report of an evidence; its state, the reason it went no further, and its path.
 
     A report that cannot be verified stays a draft and nothing is written; one that the tracker contradicts stays
@@ -33,7 +34,7 @@ def publish(project: Project, state: PlanState, evidence: Evidence) -> tuple[str
     except BqxError as error:
         state.put_report(evidence.id, "draft", error.what)
         return state.report(evidence.id)
-    if reason := tracker_says(project, state, evidence):
+    if reason := tracker_says(project, plan, state, evidence):
         state.put_report(evidence.id, "verified", reason)
         return state.report(evidence.id)
     folder, _, name = stem.rpartition("/")

@@ -48,9 +48,9 @@ def run_stage(
     how = how or How()
     stage = plan.stage(name)
     board = _gate(project, plan, state, stage)
-    if not again and (known := _known(project, state, board, stage, how)):
+    if not again and (known := _known(project, plan, state, board, stage, how)):
         return known
-    demand_tracker(project, state)
+    demand_tracker(project, plan, state, board)
     run = state.begin(name, plan.version)
     try:
         _declare(plan, state, run, stage)
@@ -127,7 +127,7 @@ def _close_blockers(project: Project, plan: Plan, state: PlanState) -> None:
             state.close_blocker(blocker.id, f"{check.what}: {check.observed}")
 
 
-def _known(project: Project, state: PlanState, board: Board, stage: Stage, how: How) -> Outcome | None:
+def _known(project: Project, plan: Plan, state: PlanState, board: Board, stage: Stage, how: How) -> Outcome | None:
     """The outcome on record when its evidence holds, covers what is asked for, and the bars have not moved on."""
     found = board[stage.id].evidence
     if found is None or found.level not in ("validated", "in model") and found.computable:
@@ -146,7 +146,7 @@ def _known(project: Project, state: PlanState, board: Board, stage: Stage, how: 
             return None
     report = state.report(found.id)
     if report[0] != "published":
-        report = publish(project, state, found)
+        report = publish(project, plan, state, found)
     status = "fresh" if found.computable else "not computable"
     return Outcome(stage.id, status, found.id, board[stage.id].reasons, report=report)
 
@@ -203,7 +203,7 @@ def _conclude(
     some = facts["total"].get("present", 1) > 0
     level: Level = "validated" if computable else ("populated" if some else "schema")
     facts["context"] = context(project, plan, state, stage.id, level, computable)
-    _, closed = with_evidence(project, plan, state, stage.id, level, computable)
+    board, closed = with_evidence(project, plan, state, stage.id, level, computable)
     with state.transaction(faults=True) as con:
         key = put_evidence(
             con,
@@ -222,9 +222,9 @@ def _conclude(
                 (blocker, observed, key),
             )
         end_run(con, run, "passed" if computable else "not computable")
-        tell_tracker(con, plan, stage, level, key, facts)
+        tell_tracker(con, plan, stage, level, key, board[stage.id].features)
     found = state.evidence(stage.id)[-1]
-    report = publish(project, state, found)
+    report = publish(project, plan, state, found)
     return Outcome(
         stage.id,
         "passed" if computable else "not computable",

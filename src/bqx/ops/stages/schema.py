@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from bqx.ops.tracker import schema as tracker
 from bqx.store.schema import Step
 
 MARK = 0x62717802  # "bqx", 2
@@ -49,5 +50,5 @@ def _create(con: sqlite3.Connection) -> None:
         con.execute(statement)
 
 
-STEPS: Sequence[Step] = (_create,)
+STEPS: Sequence[Step] = (_create, *tracker.STEPS[:1])
 """STEPS[i] turns format i into format i + 1."""
