@@ -119,6 +119,31 @@ class SecretLeak(BqxError):  # noqa: N818 - what happened, not what went wrong
     next_step = "change the secret at its issuer first, then clean up: docs/security.md"
 
 
+class PlanError(BqxError):
+    code, exit_code, title = "BQX701", 3, "the plan, or a file added to it, cannot be used"
+    next_step = "correct the named key; docs/stages.md lists the keys, and a cycle is printed with its path"
+
+
+class StageBlocked(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX702", 7, "a stage may not run now"
+    next_step = "`bqx stage show ID` lists what is in its way; nothing was built and nothing was marked"
+
+
+class StageFailed(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX703", 5, "a stage was built but its evidence does not hold"
+    next_step = "read which column or partition differs; the stage keeps its status, and running it again goes on"
+
+
+class ReportError(BqxError):
+    code, exit_code, title = "BQX704", 5, "a stage report cannot be published"
+    next_step = "read which sum or number is at fault; the report stays a draft"
+
+
+class ConsoleError(BqxError):
+    code, exit_code, title = "BQX705", 7, "the console cannot be served"
+    next_step = "give another `--port`, or end the program that listens there"
+
+
 class TrackerError(BqxError):
     code, exit_code, title = "BQX711", 9, "the tracker refused a change or gave an answer that cannot be right"
     next_step = "read the reason; the change waits in the outbox: `bqx tracker log --waiting`"

@@ -34,7 +34,7 @@ FLOOR_VALUES = 1_000_000
 @dataclass
 class BuildReport:
     """What a run did. seconds : wall clock; core_seconds : wall clock of the threads, summed over units; fit_seconds :
-    its part for fits."""
+    its part for fits. compared : values and equations held against bounds and identities."""
 
     run_id: str
     fresh: int = 0
@@ -46,6 +46,7 @@ class BuildReport:
     core_seconds: float = 0.0
     fits: int = 0
     fit_seconds: float = 0.0
+    compared: int = 0
     threads: int = 1
     failures: list[dict[str, Any]] = field(default_factory=list)
 
@@ -180,6 +181,7 @@ class _Book:
         report.core_seconds += outcome.seconds
         report.fit_seconds += outcome.spent.fit
         report.fits += len(outcome.fits)
+        report.compared += outcome.spent.compared
         state = self.units.setdefault((unit.dataset, unit.ym), _State())
         state.seconds += outcome.seconds
         state.attempts = max(state.attempts, outcome.attempts)

@@ -19,12 +19,14 @@ from bqx.cli.common import App
 COMMANDS = {
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
+    "console": "The read-only web console of a project, on this machine.",
     "config": "Show the configuration and where each value comes from.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
     "query": "SQL over bars and features.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
+    "stage": "The plan: status by evidence, run, reports, graph, gaps.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop and compact.",
 }
