@@ -34,11 +34,16 @@ class Effect:
     effect: str  # created, changed or found
 
 
-@contextmanager
-def transaction(con: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """BEGIN IMMEDIATE ... COMMIT; UsageError inside another, for what is sent cannot be rolled back."""
+def refuse_inside(con: sqlite3.Connection) -> None:
+    """Raise UsageError inside a transaction: what is sent cannot be rolled back with it."""
     if con.in_transaction:
         raise UsageError("changes are not sent inside a transaction", fix="commit first, then deliver")
+
+
+@contextmanager
+def transaction(con: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """BEGIN IMMEDIATE ... COMMIT, on a connection that has none open."""
+    refuse_inside(con)
     con.execute("BEGIN IMMEDIATE")
     try:
         yield con

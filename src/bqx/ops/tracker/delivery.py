@@ -61,6 +61,7 @@ def deliver(con: sqlite3.Connection, tracker: Tracker, *, clock: Clock | None = 
     `problem` says why. One process at a time delivers; a second one returns at once.
     """
     clock, out = clock or SystemClock(), Delivery()
+    box.refuse_inside(con)
     with delivering(con) as mine:
         if mine and box.waiting(con)[0]:
             try:
