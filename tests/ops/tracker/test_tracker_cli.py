@@ -95,7 +95,8 @@ def test_wrong_calls(shell: Shell) -> None:
 def there(shell: Shell, airtable: Airtable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Airtable:
     """The project's tracker is the served base; time is turned by hand."""
     vault = tmp_path / "vault.toml"
-    vault.write_text(f'airtable-token = "{airtable.token}"\nairtable-base = "{airtable.site.base.id}"\n')
+    held = {"airtable-token": airtable.token, "airtable-base": airtable.site.base.id}
+    vault.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in held.items()))
     vault.chmod(0o600)
     for name, value in {
         "BQX_TRACKER_KIND": "airtable",
