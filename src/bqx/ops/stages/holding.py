@@ -18,7 +18,8 @@ def why_not(
 ) -> str | None:
     """Why evidence no longer holds: other code, other partitions, old names; None while it does.
 
-    held, codes : partitions and code of each dataset. Bars that were corrected without a new build show in `bqx stage gaps`, which hashes all inputs.
+    held, codes : partitions and code of each dataset. Bars that were corrected without a new build show in
+    `bqx stage gaps`, which hashes all inputs.
     """
     content = evidence.content
     if content["kind"] == "migration":
