@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.soak.kill import kill
 from benchmarks.soak.promises import promises
 from benchmarks.soak.regimes import regimes
+from benchmarks.soak.stages import stages_market, stages_three
 from benchmarks.soak.state import State
 from benchmarks.soak.tracker_kill import tracker_kill
 from benchmarks.soak.tracker_runs import tracker_runs
@@ -41,6 +42,14 @@ CHECKS: dict[str, Check] = {
     "regimes": Check(
         "planted regimes are found by the hidden Markov states, and random walks have none",
         regimes, 20, "trials of 28 lanes", "benchmarks/test_regimes_soak.py",
+    ),
+    "stages-market": Check(
+        "all stages on 28 pairs and a month: unattended, sums of every report, evidence against DuckDB",
+        stages_market, 28, "pairs", "benchmarks/test_stages_soak.py",
+    ),
+    "stages-three": Check(
+        "all stages on three pairs: those of the panel are not computable, the rest is validated",
+        stages_three, 2, "months", "benchmarks/test_stages_soak.py",
     ),
     "tracker-kill": Check(
         "a process killed between commit and delivery and started again: every change in the tracker exactly once",

@@ -34,13 +34,8 @@ def _opened(app: App) -> Iterator[tuple[Project, PlanState | None, Board]]:
     from bqx.ops.stages.board import make_board
     from bqx.ops.stages.state import PlanState
 
-    with closing(app.open()) as project:
-        state = PlanState.existing(project.root)
-        try:
-            yield project, state, make_board(project, load_plan(), state)
-        finally:
-            if state is not None:
-                state.close()
+    with closing(app.open()) as project, PlanState.existing(project.root) as state:
+        yield project, state, make_board(project, load_plan(), state)
 
 
 @stage.command("list")
@@ -68,7 +63,10 @@ def list_(app: App, tasks: bool, as_json: bool) -> None:
             click.echo(f"{row['id']:8} {row['name']:30} {row['features']:7,} {hours:>5}  {row['status']:10} {mark}")
         for row in data["blockers"]:
             if row["open"]:
-                click.echo(f"open blocker {row['id']} ({row['severity']}, {row['owner']}): {row['reason']}; until {row['exit']}")
+                click.echo(
+                    f"open blocker {row['id']} ({row['severity']}, {row['owner']}): {row['reason']}; "
+                    f"until {row['exit']}"
+                )
 
     emit(data, as_json, show)
 
@@ -99,11 +97,13 @@ def show(app: App, name: str, as_json: bool) -> None:
         "slack_hours": slot.slack,
         "critical": slot.critical,
         "evidence_history": [
-            {"id": e.id, "level": e.level, "computable": e.computable, "made_at": known_text(e.made_at), "report": reports[e.id]}
+            {"id": e.id, "level": e.level, "computable": e.computable, "made_at": known_text(e.made_at),
+             "report": reports[e.id]}
             for e in evidence
         ],
         "runs": [
-            {"run_id": r.run_id, "status": r.status, "reason": r.reason, "started": known_text(r.started), "seconds": r.seconds}
+            {"run_id": r.run_id, "status": r.status, "reason": r.reason, "started": known_text(r.started),
+             "seconds": r.seconds}
             for r in runs
         ],
     }  # fmt: skip
@@ -117,7 +117,9 @@ def show(app: App, name: str, as_json: bool) -> None:
         for key in ("datasets", "after", "advised", "exit"):
             click.echo(f"{key:12} {', '.join(data[key]) or 'none'}")
         for row in data["evidence_history"]:
-            click.echo(f"evidence {row['id']}  {row['made_at']}  {row['level']}  report {row['report'][0]} {row['report'][2]}")
+            click.echo(
+                f"evidence {row['id']}  {row['made_at']}  {row['level']}  report {row['report'][0]} {row['report'][2]}"
+            )
         for row in data["runs"]:
             click.echo(f"run {row['run_id']}  {row['started']}  {row['status']} {row['reason']}")
 
@@ -185,7 +187,9 @@ def run(
             outcomes.append(run_stage(project, plan, state, name, how, again=again))
             tell(name, outcomes[-1])
     data = {"outcomes": [o.as_dict() for o in outcomes], "failed": {n: e.as_dict() for n, e in failed.items()}}
-    emit(data, as_json, lambda: None if outcomes or failed else click.echo("nothing can run: `bqx stage list` says why"))
+    emit(
+        data, as_json, lambda: None if outcomes or failed else click.echo("nothing can run: `bqx stage list` says why")
+    )
     if failed:
         raise next(iter(failed.values()))
 
@@ -199,7 +203,7 @@ def _would_run(app: App, names: tuple[str, ...], as_json: bool) -> None:
     from bqx.ops.stages.run import runnable
 
     with _opened(app) as (project, _, board):
-        rows = []
+        rows: list[dict[str, Any]] = []
         for name in names or [s.id for s in board if runnable(board, s.id)]:
             board.plan.stage(name)
             homes = tuple(home.name for home in homes_of(name))
@@ -211,7 +215,10 @@ def _would_run(app: App, names: tuple[str, ...], as_json: bool) -> None:
 
     def show() -> None:
         for row in rows:
-            click.echo(f"{row['stage']:8} {row['partitions']} partitions to build, {row['fresh']} fresh, about {row['seconds']:.0f} s")
+            click.echo(
+                f"{row['stage']:8} {row['partitions']} partitions to build, {row['fresh']} fresh, "
+                f"about {row['seconds']:.0f} s"
+            )
             for against in row["obstacles"]:
                 click.echo(f"         in the way: {against}")
 

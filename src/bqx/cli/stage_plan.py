@@ -26,7 +26,9 @@ def diff(old: str, new: str, as_json: bool) -> None:
             cells = ["none" if v is None else f"{v:,g}" for v in (c.old, c.new)]
             change = f"{100 * (c.ratio - 1):+.0f} % (x{c.ratio:.2g})" if c.ratio else ""
             notes = f"  ({'; '.join(c.notes)})" if c.notes else ""
-            click.echo(f"{c.name.replace('_', ' '):22} {cells[0]:>10} {cells[1]:>10}  {change} {c.unit}{notes}".rstrip())
+            click.echo(
+                f"{c.name.replace('_', ' '):22} {cells[0]:>10} {cells[1]:>10}  {change} {c.unit}{notes}".rstrip()
+            )
         for word, ids in (("added", found.added), ("removed", found.removed)):
             if ids:
                 click.echo(f"{word}: {len(ids)} stages and tasks: {', '.join(ids)}")
@@ -61,11 +63,18 @@ def graph(app: App, tasks: bool, svg: Path | None, as_json: bool) -> None:
         for slot in found.slots.values():
             star = "*" if slot.id in found.path else " "
             after = ", ".join(before[slot.id]) or "nothing"
-            click.echo(f"{slot.id:7}{star} {plan.stages[slot.id].name:30} {slot.hours:5g} {slot.start:6g} {slot.slack:5g}  {after}")
+            click.echo(
+                f"{slot.id:7}{star} {plan.stages[slot.id].name:30} {slot.hours:5g} {slot.start:6g} {slot.slack:5g}  "
+                f"{after}"
+            )
         click.echo(f"longest chain (*): {' -> '.join(found.path)}")
-        click.echo(f"{found.hours:g} h side by side, {found.sequential:g} h one after the other, at most {found.width} at once")
+        click.echo(
+            f"{found.hours:g} h side by side, {found.sequential:g} h one after the other, at most {found.width} at once"
+        )
 
-    edges = {name: {"after": list(plan.stages[name].after), "advised": list(plan.stages[name].advised)} for name in only}
+    edges = {
+        name: {"after": list(plan.stages[name].after), "advised": list(plan.stages[name].advised)} for name in only
+    }
     emit({**found.as_dict(), "edges": edges}, as_json, show)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,21 +44,18 @@ def _opened(app: App, *, make: bool = False) -> Iterator[_Opened]:
     from bqx.ops.tracker import schema
     from bqx.ops.tracker.open import open_tracker
 
-    with closing(app.open()) as project:
-        state = PlanState(project.root) if make else PlanState.existing(project.root)
+    with ExitStack() as stack:
+        project = stack.enter_context(closing(app.open()))
+        known: AbstractContextManager[PlanState | None]
+        known = closing(PlanState(project.root)) if make else PlanState.existing(project.root)
+        state = stack.enter_context(known)
         board = make_board(project, load_plan(), state)
         path = ":memory:" if state is None else str(state.path)
-        con = sqlite3.connect(path, timeout=60.0, isolation_level=None)
-        try:
-            if state is None:
-                for step in schema.STEPS:
-                    step(con)
-            age = project.config.tracker.max_age_min * 60
-            yield _Opened(con, open_tracker(project.config), records(board), claims(board), age)
-        finally:
-            con.close()
-            if state is not None:
-                state.close()
+        con = stack.enter_context(closing(sqlite3.connect(path, timeout=60.0, isolation_level=None)))
+        for step in schema.STEPS if state is None else ():
+            step(con)
+        age = project.config.tracker.max_age_min * 60
+        yield _Opened(con, open_tracker(project.config), records(board), claims(board), age)
 
 
 @tracker.command()

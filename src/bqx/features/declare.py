@@ -68,7 +68,7 @@ class Column:
 
     def expected(self, view: View) -> Mask:
         """Where the column must have a value: its support, and as many bars in the stream as its warm-up."""
-        return self.support.valid(view) & (view.stream >= self.warmup)
+        return view.mask(self.support) & (view.stream >= self.warmup)
 
     def why_null(self, view: View, row: int, pair: int) -> str | None:
         """Reason in words, None where a value is expected."""

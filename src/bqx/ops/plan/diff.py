@@ -53,7 +53,7 @@ def diff(old: Plan, new: Plan) -> PlanDiff:
         was, now = old.aspects.get(name), new.aspects.get(name)
         notes = tuple(f"{plan.version}: {a.note}" for plan, a in ((old, was), (new, now)) if a is not None and a.note)
         unit = (now or was).unit  # type: ignore[union-attr]  # one of them is there
-        aspects.append(Change(name, was and was.value, now and now.value, unit, notes))
+        aspects.append(Change(name, was.value if was else None, now.value if now else None, unit, notes))
     changed = {}
     for name in old.stages:
         if name in new.stages and (fields := _fields(old.stages[name], new.stages[name])):
@@ -69,6 +69,4 @@ def diff(old: Plan, new: Plan) -> PlanDiff:
 
 
 def _fields(was: Stage, now: Stage) -> dict[str, tuple[Any, Any]]:
-    return {
-        key: (getattr(was, key), getattr(now, key)) for key in FIELDS if getattr(was, key) != getattr(now, key)
-    }
+    return {key: (getattr(was, key), getattr(now, key)) for key in FIELDS if getattr(was, key) != getattr(now, key)}

@@ -47,7 +47,12 @@ def forecast(plan: Plan, actual: Mapping[str, float], done: frozenset[str], seed
         side.append(schedule(plan, left, hours).hours)
     errors = sorted(abs(ratio - 1) for ratio in ratios)
     return Forecast(
-        len(ratios), *(_at(one, p) for p in (50, 90)), *(_at(side, p) for p in (50, 90)), errors[len(errors) // 2]
+        len(ratios),
+        p50=_at(one, 50),
+        p90=_at(one, 90),
+        parallel_p50=_at(side, 50),
+        parallel_p90=_at(side, 90),
+        error=errors[len(errors) // 2],
     )
 
 

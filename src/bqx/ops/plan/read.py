@@ -116,12 +116,10 @@ def _linked(raw: Sequence[Stage], version: str) -> dict[str, Stage]:
     out = {}
     for stage in raw:
         others = [name for name in ids if name != stage.id]
-        known = {"after": ids, "advised": others}  # a glob never means the stage itself, an explicit id may: a cycle
-        links = {
-            key: expand(getattr(stage, key), known[key], f"{version}, stage {stage.id}, {key}")
-            for key in ("after", "advised")
-        }
-        out[stage.id] = replace(stage, **links)
+        where = f"{version}, stage {stage.id}"
+        # a glob never means the stage itself, an id in `after` may: that is a cycle, and is named as one
+        after = expand(stage.after, ids, f"{where}, after")
+        out[stage.id] = replace(stage, after=after, advised=expand(stage.advised, others, f"{where}, advised"))
     return out
 
 

@@ -78,9 +78,7 @@ def _risk(f: Fields) -> Risk:
 
 
 def _lesson(f: Fields, stages: Collection[str]) -> Lesson:
-    found = Lesson(
-        f.text("id"), f.text("text"), f.text("practice"), _one_of(f, "kind", LESSONS), f.text("stage", "")
-    )
+    found = Lesson(f.text("id"), f.text("text"), f.text("practice"), _one_of(f, "kind", LESSONS), f.text("stage", ""))
     if found.stage and found.stage not in stages:
         raise PlanError(f"lesson {found.id!r} is of an unknown stage {found.stage!r}", where=f.where)
     f.done()

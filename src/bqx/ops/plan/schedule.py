@@ -69,7 +69,9 @@ def schedule(plan: Plan, only: Collection[str] | None = None, hours: Mapping[str
 def _path(slots: Mapping[str, Slot], before: Mapping[str, list[str]], total: float) -> tuple[str, ...]:
     ends = [name for name, slot in slots.items() if slot.critical and slot.finish == total]
     out = ends[-1:]
-    while out and (firsts := [n for n in before[out[0]] if slots[n].critical and slots[n].finish == slots[out[0]].start]):
+    while out and (
+        firsts := [n for n in before[out[0]] if slots[n].critical and slots[n].finish == slots[out[0]].start]
+    ):
         out.insert(0, firsts[0])
     return tuple(out)
 

@@ -56,7 +56,9 @@ def _lines(plan: Plan, item: PrintedTotal) -> float:
         found = [stage for name, stage in plan.stages.items() if _matches(name, rule["stages"])]
         return math.fsum(1 if field == "stages" else getattr(stage, field) or 0 for stage in found)
     if "domain" in rule:
-        return math.fsum(getattr(line, rule["field"]) for line in plan.lines if fnmatchcase(line.domain, rule["domain"]))
+        return math.fsum(
+            getattr(line, rule["field"]) for line in plan.lines if fnmatchcase(line.domain, rule["domain"])
+        )
     raise PlanError(f"{item.what}: no rule for its lines", where=f"plan {plan.version}, totals")
 
 

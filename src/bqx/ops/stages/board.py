@@ -98,7 +98,8 @@ def make_board(
 ) -> Board:
     """Read the state and the store; changes nothing.
 
-    assume : stage -> status and whether it is computable, as if evidence said so. closed_too : blockers taken as closed.
+    assume : stage -> status and whether it is computable, as if evidence said so. closed_too : blockers taken as
+    closed.
     """
     from bqx.ops.stages.register import blockers_of
 
@@ -113,17 +114,16 @@ def make_board(
         last = {run.stage: run for run in state.runs()}
     closed = state.closings() if state is not None else {}
     blockers = tuple((b, b.id not in closed and b.id not in closed_too) for b in blockers_of(plan, state))
+    codes = {home.name: f"{home.version}:{home.code_hash}" for home in project.catalogue.values()}
     stages: dict[str, Standing] = {}
     for name in plan.order:
         homes = homes_of(name)
-        base = Standing(
-            name, features=columns_in(homes), partitions=partitions_in(plan, homes), last=last.get(name)
-        )
+        base = Standing(name, features=columns_in(homes), partitions=partitions_in(plan, homes), last=last.get(name))
         if name in (assume or {}):
             level, computable = (assume or {})[name]
             stages[name] = replace(base, status=level, mark="" if computable else "not computable", last=None)
         else:
-            stages[name] = _by_evidence(project, base, evidence.get(name, []), held)
+            stages[name] = _by_evidence(project, base, evidence.get(name, []), held, codes)
     board = Board(plan, stages, blockers, stale(plan))
     return replace(board, stages={name: _marked(board, s) for name, s in stages.items()})
 
@@ -138,7 +138,10 @@ def obstacles(board: Board, stage: str) -> list[str]:
     ]
     for blocker, is_open in board.blockers:
         if is_open and stage in dependants(board.plan.stages, blocker.stages):
-            out.append(f"blocker {blocker.id} ({blocker.severity}, {blocker.owner}): {blocker.reason}; open until {blocker.exit}")
+            out.append(
+                f"blocker {blocker.id} ({blocker.severity}, {blocker.owner}): {blocker.reason}; "
+                f"open until {blocker.exit}"
+            )
     return out
 
 
@@ -148,14 +151,18 @@ def _words(standing: Standing) -> str:
 
 
 def _by_evidence(
-    project: Project, base: Standing, found: list[Evidence], held: Mapping[str, list[PartitionInfo]]
+    project: Project,
+    base: Standing,
+    found: list[Evidence],
+    held: Mapping[str, list[PartitionInfo]],
+    codes: Mapping[str, str],
 ) -> Standing:
     """The status that the best evidence which holds supports."""
     if not found:
         return base
     from bqx.ops.stages.holding import why_not
 
-    against = {e.id: why_not(project, e, held) for e in found}
+    against = {e.id: why_not(project, e, held, codes) for e in found}
     holding = [e for e in found if against[e.id] is None]
     concluded = [e for e in found if _concluded(e)]
     if concluded and not any(_concluded(e) for e in holding):

@@ -27,7 +27,9 @@ def criterion(project: Project, plan: Plan, board: Board, text: str) -> Check:
     if name == "no-legacy-names":
         found = legacy_names(project)
         query = f"names in manifest and lake that match {legacy_pattern().pattern}"
-        return Check(text, "names of the old convention" + (f": {', '.join(found[:3])}" if found else ""), query, 0, len(found))
+        return Check(
+            text, "names of the old convention" + (f": {', '.join(found[:3])}" if found else ""), query, 0, len(found)
+        )
     if name == "bars":
         return Check(text, f"{argument} has bars", "manifest", 1, int(argument in project.bars.spans()))
     from bqx.build.verify import verify

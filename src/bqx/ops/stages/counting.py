@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,9 @@ def count_stage(project: Project, choice: Choice) -> Counted:
     _assert(counted, wanted, fresh, rows, found)
     files = {piece.path: piece.file_hash for info in found for piece in info.pieces}
     same = sum(file_hash(project.root / path) == digest for path, digest in files.items())
-    counted.checks.append(Check("bytes", "files whose bytes are those that were committed", "xxh3-128", len(files), same))
+    counted.checks.append(
+        Check("bytes", "files whose bytes are those that were committed", "xxh3-128", len(files), same)
+    )
     for row in coverage.by("dataset", "column").iter_rows(named=True):
         if row["present"] == 0:
             reason = next((name for name in LACKING if row[name]), "warm-up")
@@ -130,20 +132,23 @@ def _by_sql(
 
 
 def _assert(counted: Counted, wanted: int, fresh: int, rows: int, found: Sequence[PartitionInfo]) -> None:
-    cells = {(r["dataset"], r["column"], r["pair"], r["month"]): r for r in counted.coverage.cells.iter_rows(named=True)}
+    cells = {
+        (r["dataset"], r["column"], r["pair"], r["month"]): r for r in counted.coverage.cells.iter_rows(named=True)
+    }
     total = counted.coverage.total
     sql_rows = sum(n for key, n in counted.sql.items() if not key[1])
     sql_values = {key: n for key, n in counted.sql.items() if key[1]}
     differ = sum(sql_values.get(key) != row["present"] for key, row in cells.items())
+    counted_by_sql, explained = sum(sql_values.values()), sum(total[reason] for reason in REASONS)
     by_sql = "SELECT pair, month, count(column) FROM dataset GROUP BY pair, month"
     counted.checks += [
         Check("partitions", "partitions that bars and calendar ask for are there and fresh", "survey", wanted, fresh),
         Check("manifest", "partitions of the manifest in these months", "manifest", wanted, len(found)),
         Check("rows", "rows of these partitions are the open minutes of the calendar", by_sql, rows, sql_rows),
         Check("cells", "columns x pairs x months that were counted by SQL", by_sql, len(cells), len(sql_values)),
-        Check("values", "non-NULL values: manifest and SQL over the files", by_sql, total["present"], sum(sql_values.values())),
+        Check("values", "non-NULL values by the manifest and by SQL", by_sql, total["present"], counted_by_sql),
         Check("differences", "cells whose two counts differ", by_sql, 0, differ),
-        Check("nulls", "NULLs with a declared reason", "coverage", total["rows"] - total["present"], sum(total[r] for r in REASONS)),
+        Check("nulls", "NULLs with a declared reason", "coverage", total["rows"] - total["present"], explained),
         Check("stale", "partitions left out as stale", "coverage", 0, counted.coverage.skipped),
     ]  # fmt: skip
 
@@ -158,14 +163,16 @@ def demand_enough(counted: Counted) -> None:
             )
 
 
-def as_rows(counted: Counted) -> dict[str, list[Mapping[str, Any]]]:
+def as_rows(counted: Counted) -> dict[str, list[dict[str, Any]]]:
     """Counts by dataset and by column, JSON-able, each with the count by SQL."""
     sums: dict[tuple[str, ...], int] = {}
     for (dataset, column, _, _), n in counted.sql.items():
         if column:
             for key in ((dataset,), (dataset, column)):
                 sums[key] = sums.get(key, 0) + n
-    datasets = [{**row, "sql": sums.get((row["dataset"],), 0)} for row in counted.coverage.by("dataset").iter_rows(named=True)]  # fmt: skip
+    datasets = [
+        {**row, "sql": sums.get((row["dataset"],), 0)} for row in counted.coverage.by("dataset").iter_rows(named=True)
+    ]
     columns = [
         {**row, "sql": sums.get((row["dataset"], row["column"]), 0)}
         for row in counted.coverage.by("dataset", "column").iter_rows(named=True)

@@ -37,7 +37,9 @@ def graph_svg(plan: Plan, only: Collection[str], marks: Mapping[str, str], href:
     for name in before:
         columns.setdefault(depth[name], []).append(name)
     place = {
-        name: (10 + _ACROSS * column, 10 + _DOWN * row) for column, rows in columns.items() for row, name in enumerate(rows)
+        name: (10 + _ACROSS * column, 10 + _DOWN * row)
+        for column, rows in columns.items()
+        for row, name in enumerate(rows)
     }
     width = 20 + _ACROSS * max(columns, default=0) + _WIDE
     height = 20 + _DOWN * max((len(rows) for rows in columns.values()), default=1)
@@ -57,7 +59,9 @@ def graph_svg(plan: Plan, only: Collection[str], marks: Mapping[str, str], href:
         stage = plan.stages[name]
         word = marks.get(name, "")
         hours = f"{stage.hours:g} h" if stage.hours is not None else "no estimate"
-        label = f"{name} {stage.name}, {word or 'defined'}, {hours}" + (", on the longest chain" if name in chain else "")
+        label = f"{name} {stage.name}, {word or 'defined'}, {hours}" + (
+            ", on the longest chain" if name in chain else ""
+        )
         node = (
             f'<g class="node {escape(word.replace(" ", "-"))}{" chain" if name in chain else ""}">'
             f"<title>{escape(label)}</title>"

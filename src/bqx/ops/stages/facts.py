@@ -139,4 +139,6 @@ def _seconds(project: Project, names: tuple[str, ...], scope: dict[str, Any]) ->
     marks = ", ".join("?" * len(names))
     sql = f"SELECT dataset, sum(seconds) FROM unit WHERE dataset IN ({marks}) AND ym >= ? AND ym <= ? GROUP BY 1"  # noqa: S608
     with project.manifest.connection() as con:
-        return {row[0]: round(float(row[1] or 0.0), 3) for row in con.execute(sql, (*names, scope["first"], scope["last"]))}
+        return {
+            row[0]: round(float(row[1] or 0.0), 3) for row in con.execute(sql, (*names, scope["first"], scope["last"]))
+        }

@@ -53,7 +53,14 @@ def find_gaps(project: Project, board: Board) -> Gaps:
             out.append(Gap("gap", standing.id, "no evidence", f"the stage is {standing.status}, {standing.mark}"))
     by_hand = [s.id for s in board if board.plan.stages[s.id].manual]
     if by_hand:
-        out.append(Gap("note", "", "by hand", f"{len(by_hand)} stages and tasks have no machine check: {by_hand[0]} to {by_hand[-1]}"))
+        out.append(
+            Gap(
+                "note",
+                "",
+                "by hand",
+                f"{len(by_hand)} stages and tasks have no machine check: {by_hand[0]} to {by_hand[-1]}",
+            )
+        )
     columns = {s.id: s.features for s in board if s.features}
     by_status = dict.fromkeys(LEVELS, 0)
     for standing in board:
@@ -67,7 +74,9 @@ def _catalogue(project: Project, board: Board) -> list[Gap]:
         if home.stage in board.plan.stages:
             continue
         if home.origin != OURS:
-            out.append(Gap("note", "", "outside the plan", f"{home.name} of {home.origin}: {len(home.columns)} columns"))
+            out.append(
+                Gap("note", "", "outside the plan", f"{home.name} of {home.origin}: {len(home.columns)} columns")
+            )
         elif home.counted:
             out.append(Gap("gap", home.stage, "no stage", f"{home.name}: {len(home.columns)} counted columns"))
         else:

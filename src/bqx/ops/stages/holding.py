@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from bqx.store.contract import PartitionInfo
 
 
-def why_not(project: Project, evidence: Evidence, held: Mapping[str, list[PartitionInfo]]) -> str | None:
+def why_not(
+    project: Project, evidence: Evidence, held: Mapping[str, list[PartitionInfo]], codes: Mapping[str, str]
+) -> str | None:
     """Why evidence no longer holds: other code, other partitions, old names; None while it does.
 
-    Bars that were corrected without a new build show in `bqx stage gaps`, which hashes all inputs.
+    held, codes : partitions and code of each dataset. Bars that were corrected without a new build show in
+    `bqx stage gaps`, which hashes all inputs.
     """
     content = evidence.content
     if content["kind"] == "migration":
@@ -25,8 +28,7 @@ def why_not(project: Project, evidence: Evidence, held: Mapping[str, list[Partit
         found = legacy_names(project)
         return f"{len(found)} names of the old convention: {', '.join(found[:3])}" if found else None
     for name, code in content.get("code", {}).items():
-        home = project.catalogue.get(name)
-        if home is None or f"{home.version}:{home.code_hash}" != code:
+        if codes.get(name) != code:
             return f"evidence {evidence.id} is of other code of {name}"
     if not evidence.data_hash:
         return None

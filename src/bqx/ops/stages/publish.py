@@ -1,4 +1,4 @@
-"""Draft, verified, published: a report is written for others only when its sums add up and its numbers have a source."""
+"""Draft, verified, published: a report is written only when its sums add up and its numbers have a source."""
 
 from __future__ import annotations
 
@@ -63,4 +63,6 @@ def _demand(cell: object, where: str) -> None:
     text = cell.text if isinstance(cell, Badge) else cell
     typed = isinstance(text, int | float) and not isinstance(text, bool)
     if typed or (isinstance(text, str) and _LOOKS_NUMERIC.fullmatch(text.strip())):
-        raise ReportError(f"{text!r} is a number without provenance", where=where, fix="make it a Number with its source")
+        raise ReportError(
+            f"{text!r} is a number without provenance", where=where, fix="make it a Number with its source"
+        )

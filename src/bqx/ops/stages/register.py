@@ -25,7 +25,12 @@ def add_file(plan: Plan, state: PlanState, path: Path) -> dict[str, list[str]]:
     except OSError as error:
         raise UsageError(f"the file cannot be read: {error.strerror}", where=path.name) from error
     found = register_from(text, path.name, plan.stages)
-    rows = {"risk": found.risks, "lesson": found.lessons, "approval": found.approvals, "blocker": found.blockers}
+    rows: dict[str, tuple[Any, ...]] = {
+        "risk": found.risks,
+        "lesson": found.lessons,
+        "approval": found.approvals,
+        "blocker": found.blockers,
+    }
     taken = {b.id for b in blockers_of(plan, state)}
     if again := [b.id for b in found.blockers if b.id in taken]:
         raise UsageError(f"blocker {again[0]!r} exists already", where=path.name, fix="give it another id")

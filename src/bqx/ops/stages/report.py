@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,13 +42,15 @@ def stage_report(evidence: Evidence) -> Report:
 
 
 def _maker(evidence: Evidence) -> Make:
-    def number(value: float | None, unit: str, how: str, *, digits: int | None = None, reason: str | None = None) -> Number:
+    def number(
+        value: float | None, unit: str, how: str, *, digits: int | None = None, reason: str | None = None
+    ) -> Number:
         return Number(value, unit, Source(evidence.run_id, f"{how}; evidence {evidence.id}"), digits, reason)
 
     return number
 
 
-def _subtitle(evidence: Evidence, content: dict[str, Any]) -> str:
+def _subtitle(evidence: Evidence, content: Mapping[str, Any]) -> str:
     if content["kind"] == "migration":
         return "No name of the old convention is left."
     if not evidence.computable:
@@ -63,14 +65,14 @@ def verdict(evidence: Evidence) -> Badge:
     return Badge(evidence.level, "good" if evidence.level == "validated" else "plain")
 
 
-def _header(report: Report, evidence: Evidence, content: dict[str, Any], number: Make) -> None:
+def _header(report: Report, evidence: Evidence, content: Mapping[str, Any], number: Make) -> None:
     seconds = content["seconds"]
     when = datetime.fromisoformat(known_text(evidence.made_at)).astimezone(UTC)
     items: list[tuple[str, Any]] = [
         ("status", verdict(evidence)),
         ("evidence", f"evidence {evidence.id}"),
         ("concluded", when),
-        ("took", number(seconds["total"], "s", "wall clock of the run")),
+        ("took", number(seconds["total"], "s", "wall clock of the run", digits=2)),
         ("plan", f"{evidence.plan}, digest {evidence.plan_digest}"),
         ("tool", f"bqx {content['tool']}"),
         ("owner", content["owner"]),
@@ -81,8 +83,8 @@ def _header(report: Report, evidence: Evidence, content: dict[str, Any], number:
         items += [
             ("pairs", number(len(scope["pairs"]), "", "pairs of the project")),
             ("months", f"{scope['first']} to {scope['last']}"),
-            ("building", number(seconds["build"], "s", "wall clock")),
-            ("verification", number(seconds["verify"], "s", "wall clock")),
+            ("building", number(seconds["build"], "s", "wall clock", digits=2)),
+            ("verification", number(seconds["verify"], "s", "wall clock", digits=2)),
             ("values", number(total["values"], "", "rows x columns of the stage's partitions")),
             ("not NULL", number(total["present"], "", "NULL counts of the manifest, equal to a count by SQL")),
             ("NULL", number(nulls, "", "values less those that are not NULL")),
@@ -96,32 +98,40 @@ def _header(report: Report, evidence: Evidence, content: dict[str, Any], number:
         reasons = sorted(set(lacking.values()))
         rows = [[reason, number(sum(r == reason for r in lacking.values()), "", "columns without any value"),
                  ", ".join([n for n, r in lacking.items() if r == reason][:3])] for reason in reasons]  # fmt: skip
-        report.require_sum("columns without a value", [row[1].value for row in rows], len(lacking))  # type: ignore[union-attr]
+        report.require_sum("columns without a value", [row[1].value for row in rows], len(lacking))
         report.add(
-            Note("This stage is not done: give the project the pairs, source or history that these columns need.", "warn"),
+            Note(
+                "This stage is not done: give the project the pairs, source or history that these columns need.", "warn"
+            ),
             Table(["reason", "columns", "for example"], rows, "Columns without any value"),
         )
 
 
-def _details(report: Report, content: dict[str, Any], number: Make) -> None:
+def _details(report: Report, content: Mapping[str, Any], number: Make) -> None:
     report.add(Heading("Details"))
     if content["kind"] == "migration":
-        report.add(Text("This stage builds nothing: it asks the manifest and the lake for names of the old convention."))
+        report.add(
+            Text("This stage builds nothing: it asks the manifest and the lake for names of the old convention.")
+        )
         return
     total, rows = content["total"], content["tables"]["datasets"]
     how = {"columns": "declared", "partitions": "manifest", "partition_rows": "manifest", "rows": "rows x columns",
            "present": "manifest", "sql": "SQL over the files", "bytes": "manifest"}  # fmt: skip
     keys = list(how)
     table = [
-        [r["dataset"], *(number(r[k], "", how[k]) for k in keys), number(r["seconds"], "s", "core seconds of its units")]
+        [
+            r["dataset"],
+            *(number(r[k], "", how[k]) for k in keys),
+            number(r["seconds"], "s", "core seconds of its units", digits=1),
+        ]
         for r in rows
     ]
-    sums = {"columns": total["columns"], "partitions": total["partitions"], "partition_rows": total["partition_rows"],
-            "rows": total["values"], "present": total["present"], "sql": total["present"], "bytes": total["bytes"]}  # fmt: skip
+    sums = {key: total[key] for key in ("columns", "partitions", "partition_rows", "bytes", "present")}
+    sums |= {"rows": total["values"], "sql": total["present"]}
     for key in keys:
         report.require_sum(key, [r[key] for r in rows], sums[key])
     spent = sum(r["seconds"] for r in rows)
-    table.append(["total", *(number(sums[k], "", f"sum, {how[k]}") for k in keys), number(spent, "s", "sum")])
+    table.append(["total", *(number(sums[k], "", f"sum, {how[k]}") for k in keys), number(spent, "s", "sum", digits=1)])
     names = ["dataset", "columns", "partitions", "rows", "values", "not NULL", "not NULL by SQL", "bytes", "built in"]
     report.add(Table(names, table, "Datasets of the stage"))
     from bqx.features.reasons import REASONS
@@ -130,12 +140,14 @@ def _details(report: Report, content: dict[str, Any], number: Make) -> None:
     for reason in REASONS:
         report.require_sum(reason, [c[reason] for c in columns], sum(r[reason] for r in rows))
     for row in columns:
-        report.require_sum(f"{row['dataset']}.{row['column']}", [row["present"], *(row[x] for x in REASONS)], row["rows"])
+        report.require_sum(
+            f"{row['dataset']}.{row['column']}", [row["present"], *(row[x] for x in REASONS)], row["rows"]
+        )
     report.add(
         Table(
             ["column", "values", "not NULL", "by SQL", *REASONS],
             [
-                [f"{c['dataset']}.{c['column']}", *(number(c[k], "", how.get(k, "declared support")) for k in ("rows", "present", "sql")),
+                [f"{c['dataset']}.{c['column']}", *(number(c[k], "", how[k]) for k in ("rows", "present", "sql")),
                  *(number(c[x], "", "calendar, bars and declared support") for x in REASONS)]
                 for c in columns
             ],
@@ -144,10 +156,13 @@ def _details(report: Report, content: dict[str, Any], number: Make) -> None:
     )  # fmt: skip
 
 
-def _convention(report: Report, content: dict[str, Any]) -> None:
+def _convention(report: Report, content: Mapping[str, Any]) -> None:
     report.add(Heading("Convention"))
     if content["kind"] == "migration":
-        rows = [[f"{{family}}_{token}_{{pair}}[_{{yyyy_mm}}]", "{family}_rate_{pair}_{yyyy_mm}"] for token in content["tokens"]]
+        rows = [
+            [f"{{family}}_{token}_{{pair}}[_{{yyyy_mm}}]", "{family}_rate_{pair}_{yyyy_mm}"]
+            for token in content["tokens"]
+        ]
         report.add(
             Table(["before", "after"], rows, "Names"),
             Text("The token says which series a column is computed from: `rate`, `bqx`, or `dual` for both."),
@@ -160,7 +175,7 @@ def _convention(report: Report, content: dict[str, Any]) -> None:
     )
 
 
-def _verification(report: Report, content: dict[str, Any], number: Make) -> None:
+def _verification(report: Report, content: Mapping[str, Any], number: Make) -> None:
     rows = []
     for check in content["checks"]:
         report.require_sum(check["what"], [check["observed"]], check["expected"])

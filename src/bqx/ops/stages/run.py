@@ -10,7 +10,7 @@ from bqx.base.errors import BqxError, StageBlocked
 from bqx.ops.plan.columns import columns_in, homes_of
 from bqx.ops.plan.model import Plan, Stage
 from bqx.ops.stages.board import Board, make_board, obstacles
-from bqx.ops.stages.context import context, with_evidence
+from bqx.ops.stages.context import context
 from bqx.ops.stages.facts import How, feature_facts, migration_facts
 from bqx.ops.stages.publish import publish
 from bqx.ops.stages.state import Level, PlanState, end_run, put_evidence
@@ -130,7 +130,7 @@ def _close_blockers(project: Project, plan: Plan, state: PlanState) -> None:
 def _known(project: Project, plan: Plan, state: PlanState, board: Board, stage: Stage, how: How) -> Outcome | None:
     """The outcome on record when its evidence holds, covers what is asked for, and the bars have not moved on."""
     found = board[stage.id].evidence
-    if found is None or found.level not in ("validated", "in model") and found.computable:
+    if found is None or (found.level not in ("validated", "in model") and found.computable):
         return None
     if stage.kind == "features":
         from bqx.build.choice import Choice
@@ -165,9 +165,7 @@ def _declare(plan: Plan, state: PlanState, run: int, stage: Stage) -> None:
     _put(plan, state, run, stage, "schema", True, "", content)
 
 
-def _populated(
-    project: Project, plan: Plan, state: PlanState, run: int, stage: Stage, found: dict[str, Any]
-) -> None:
+def _populated(project: Project, plan: Plan, state: PlanState, run: int, stage: Stage, found: dict[str, Any]) -> None:
     """Evidence of `populated`: the build left nothing missing."""
     from bqx.ops.stages.counting import hash_of
 
@@ -178,7 +176,14 @@ def _populated(
 
 
 def _put(
-    plan: Plan, state: PlanState, run: int, stage: Stage, level: Level, computable: bool, data: str, content: dict[str, Any]
+    plan: Plan,
+    state: PlanState,
+    run: int,
+    stage: Stage,
+    level: Level,
+    computable: bool,
+    data: str,
+    content: dict[str, Any],
 ) -> None:
     with state.transaction() as con:
         put_evidence(
@@ -203,7 +208,7 @@ def _conclude(
     some = facts["total"].get("present", 1) > 0
     level: Level = "validated" if computable else ("populated" if some else "schema")
     facts["context"] = context(project, plan, state, stage.id, level, computable)
-    board, closed = with_evidence(project, plan, state, stage.id, level, computable)
+    closed = {b["id"]: b["observed"] for b in facts["context"]["blockers"] if b["closed_now"]}
     with state.transaction(faults=True) as con:
         key = put_evidence(
             con,
@@ -222,7 +227,7 @@ def _conclude(
                 (blocker, observed, key),
             )
         end_run(con, run, "passed" if computable else "not computable")
-        tell_tracker(con, plan, stage, level, key, board[stage.id].features)
+        tell_tracker(con, plan, stage, level, key, columns_in(homes_of(stage.id)))
     found = state.evidence(stage.id)[-1]
     report = publish(project, plan, state, found)
     return Outcome(

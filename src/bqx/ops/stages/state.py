@@ -6,8 +6,10 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +26,7 @@ LEVELS: tuple[str, ...] = ("defined", "schema", "populated", "validated", "in mo
 """Statuses of a stage, in order; the last three count as progress."""
 _RUN = "id, stage, plan, run_id, started, finished, status, reason, born, pid, host"
 _EVIDENCE = "id, run, stage, level, computable, made_at, run_id, plan, plan_digest, data_hash, content"
+_EVIDENCE_FIELDS = (*_EVIDENCE.split(", ")[:-1], "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,15 @@ class Evidence:
     text: str
 
     @property
-    def content(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.text)
-        return found
+    def content(self) -> Mapping[str, Any]:
+        """What was found; shared by all who ask, so not to be changed."""
+        return _parsed(self.text)
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: str) -> Mapping[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 class PlanState(Database):
@@ -73,9 +82,14 @@ class PlanState(Database):
         super().__init__(root / NAME, kind="plan state", mark=MARK, steps=STEPS)
 
     @classmethod
-    def existing(cls, root: Path) -> PlanState | None:
-        """The state where there is one; nothing is made."""
-        return cls(root) if (root / NAME).is_file() else None
+    @contextmanager
+    def existing(cls, root: Path) -> Iterator[PlanState | None]:
+        """The state where there is one, closed afterwards; nothing is made."""
+        if not (root / NAME).is_file():
+            yield None
+            return
+        with closing(cls(root)) as state:
+            yield state
 
     def begin(self, stage: str, plan: str) -> int:
         """Open a run; raises LeaseError while another lives. A run whose process is gone is marked as killed."""
@@ -104,7 +118,7 @@ class PlanState(Database):
             status, reason = row[6], row[7]
             if status == "running" and is_gone(_holder(row)):
                 status, reason = "killed", "its process is gone"
-            out.append(Run(*row[:6], status, reason))
+            out.append(Run(row[0], row[1], row[2], row[3], row[4], row[5], status, reason))
         return out
 
     def evidence(self, stage: str | None = None) -> list[Evidence]:
@@ -112,7 +126,9 @@ class PlanState(Database):
         where, values = ("WHERE stage = ?", (stage,)) if stage else ("", ())
         with self.connection() as con:
             rows = con.execute(f"SELECT {_EVIDENCE} FROM evidence {where} ORDER BY id", values).fetchall()  # noqa: S608
-        return [Evidence(*row[:4], bool(row[4]), *row[5:]) for row in rows]
+        return [
+            Evidence(**{**dict(zip(_EVIDENCE_FIELDS, row, strict=True)), "computable": bool(row[4])}) for row in rows
+        ]
 
     def report(self, evidence: int) -> tuple[str, str, str]:
         """State, reason and path of an evidence's report; a draft before anything was written."""

@@ -11,7 +11,6 @@ from bqx.ops.plan.model import Plan, Stage
 from bqx.ops.stages.board import Board, make_board
 from bqx.ops.stages.state import Evidence, PlanState
 from bqx.ops.tracker.check import check
-from bqx.ops.tracker.drift import Records
 from bqx.ops.tracker.open import open_tracker
 from bqx.ops.tracker.outbox import Value, enqueue
 from bqx.ops.tracker.sync import Synced, sync
@@ -26,7 +25,10 @@ OWN = ("local", "export")
 
 def records(board: Board) -> dict[str, dict[str, Value]]:
     """What a tracker should hold of each stage: code -> fields."""
-    return {s.id: _fields(board.plan.stages[s.id], s.status, s.evidence and s.evidence.id, s.features) for s in board}
+    return {
+        s.id: _fields(board.plan.stages[s.id], s.status, s.evidence.id if s.evidence else None, s.features)
+        for s in board
+    }
 
 
 def claims(board: Board) -> dict[str, dict[str, Value]]:
