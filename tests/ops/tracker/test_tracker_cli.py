@@ -123,6 +123,24 @@ def test_airtable_from_nothing_to_agreement(shell: Shell, there: Airtable) -> No
     assert "BQX713" in shell.run("tracker", "check", code=10)
 
 
+def test_a_stage_waits_for_the_tracker_and_tells_it(shell: Shell, there: Airtable) -> None:
+    assert "BQX717" in shell.run("stage", "run", "1.6.9", code=5)
+    shell.run("tracker", "sync")
+    (wrong,) = [k for k, f in there.table.records.items() if f["Stage Code"] == "BQX-1.6.10"]
+    there.table.edit(wrong, "Status", "Done")
+    assert "BQX718" in shell.run("stage", "run", "1.6.9", code=5)
+    assert there.of("1.6.9")[0]["Status"] == "Todo"
+    there.table.edit(wrong, "Status", "Todo")
+    there.site.fault = lambda method, number: "403" if method == "PATCH" else ""
+    assert "could not be told" in shell.run("stage", "run", "1.6.9")
+    assert there.of("1.6.9")[0]["Status"] == "Todo"
+    assert len(shell.run("tracker", "log", "--waiting", "--json")["entries"]) == 1
+    there.site.fault = lambda method, number: ""
+    shell.run("tracker", "sync")
+    assert (there.of("1.6.9")[0]["Status"], there.of("1.6.9")[0]["Outcome"]) == ("Done", "evidence 1")
+    shell.run("tracker", "check")
+
+
 def test_no_secret_in_anything_that_is_printed_or_kept(shell: Shell, there: Airtable) -> None:
     shell.run("tracker", "sync", "--json")
     twin = there.add("1.6.9")
