@@ -11,8 +11,8 @@ from bqx.base.errors import TrackerAccess, TrackerError, TrackerSchema, Unsuppor
 from bqx.base.secrets import SecretProvider
 from bqx.ops.tracker.airtable_schema import Column, columns, held
 from bqx.ops.tracker.client import Client
-from bqx.ops.tracker.clock import Clock, SystemClock
-from bqx.ops.tracker.limiter import Limiter, limit
+from bqx.ops.tracker.clock import SYSTEM, Clock
+from bqx.ops.tracker.limiter import limit, shared_limiter
 from bqx.ops.tracker.mapping import TableMap, TrackerMap
 from bqx.ops.tracker.outbox import Value
 from bqx.ops.tracker.port import Change, Found
@@ -51,8 +51,8 @@ class AirtableTracker:
     ) -> None:
         self._provider, self._mapping = provider, mapping
         self._names, self._endpoint, self._timeout_s = (token_name, base_name), endpoint, timeout_s
-        clock = clock or SystemClock()
-        self._limiter = Limiter(clock)
+        clock = clock or SYSTEM
+        self._limiter = shared_limiter(clock, endpoint or "")
         self._client = Client(clock, patience_s=patience_s, rng=rng)
         self._columns: dict[str, dict[str, Column]] = {}
         self._session: Api | None = None

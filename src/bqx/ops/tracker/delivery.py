@@ -19,7 +19,7 @@ from bqx.base.errors import (
 from bqx.base.runlog import event
 from bqx.ops.tracker import box
 from bqx.ops.tracker.box import Effect, Entry
-from bqx.ops.tracker.clock import Clock, SystemClock
+from bqx.ops.tracker.clock import SYSTEM, Clock
 from bqx.ops.tracker.lock import delivering
 from bqx.ops.tracker.outbox import Value, check_payload
 from bqx.ops.tracker.port import Change, Found, Tracker, Uncertain, same
@@ -60,7 +60,7 @@ def deliver(con: sqlite3.Connection, tracker: Tracker, *, clock: Clock | None = 
     payloads with secrets. When the tracker cannot be reached or refuses the token, everything keeps waiting and
     `problem` says why. One process at a time delivers; a second one returns at once.
     """
-    clock, out = clock or SystemClock(), Delivery()
+    clock, out = clock or SYSTEM, Delivery()
     box.refuse_inside(con)
     with delivering(con) as mine:
         if mine and box.waiting(con)[0]:

@@ -36,7 +36,8 @@ class Difference:
         return self.why in ("deleted in the tracker", "changed in the tracker") or self.why.endswith(" records")
 
     def __str__(self) -> str:
-        return f"{self.code} {self.field}: plan {self.plan!r}, tracker {self.tracker!r} ({self.why})"
+        claim = f" evidence {self.evidence!r}," if self.evidence is not None else ""
+        return f"{self.code} {self.field}: plan {self.plan!r},{claim} tracker {self.tracker!r} ({self.why})"
 
 
 def differences(

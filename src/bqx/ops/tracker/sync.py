@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bqx.base.errors import UsageError
 from bqx.base.runlog import current_run
 from bqx.ops.tracker import box
-from bqx.ops.tracker.clock import Clock, SystemClock
+from bqx.ops.tracker.clock import SYSTEM, Clock
 from bqx.ops.tracker.delivery import Delivery, deliver
 from bqx.ops.tracker.drift import Difference, Records, differences
 from bqx.ops.tracker.outbox import enqueue
@@ -43,7 +43,7 @@ def sync(
     evidence contradicts is not sent. The time is recorded when everything was delivered and read; errors of the
     tracker are in `delivery.problem`, not raised.
     """
-    clock = clock or SystemClock()
+    clock = clock or SYSTEM
     strange = sorted(set(overwrite) - set(expected))
     if strange:
         raise UsageError(f"the plan has no record {', '.join(strange)}", fix="name codes that `bqx tracker diff` shows")
