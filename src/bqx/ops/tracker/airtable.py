@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -56,6 +57,10 @@ class AirtableTracker:
         self._client = Client(clock, patience_s=patience_s, rng=rng)
         self._columns: dict[str, dict[str, Column]] = {}
         self._session: Api | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name} {hashlib.sha256(self._base_id().encode()).hexdigest()[:8]}"
 
     def probe(self) -> str:
         api, base = self._api(), self._base_id()

@@ -55,7 +55,7 @@ def differences(
     there = tracker.read() if found is None else found
     queued, out = _queued(con), []
     for code in sorted(expected):
-        record, known = there.get(code), box.seen(con, tracker.name, code)
+        record, known = there.get(code), box.seen(con, tracker.identity, code)
         shown = tracker.shown(code, expected[code])
         for field in sorted(shown):
             value = record.fields.get(field) if record is not None else None
