@@ -19,6 +19,7 @@ from bqx.cli.common import App
 COMMANDS = {
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
+    "console": "The read-only web console of a project, on this machine.",
     "config": "Show the configuration and where each value comes from.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
     "features": "The catalogue: list, show, check and explain columns.",
@@ -26,8 +27,10 @@ COMMANDS = {
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
+    "stage": "The plan: status by evidence, run, reports, graph, gaps.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
+    "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
 }
 
 
