@@ -76,7 +76,10 @@ def _lost(table: WatchedTable, rows: list[Row], events: list[Event], asked: Sequ
     gone = {e.code for e in events if e.who == "person" and e.what in ("gone", "made")}
     for (code, name), value in last.items():
         held = [f.get(name) for f in table.records.values() if f.get("Stage Code") == code]
-        if held != [value] and code not in gone and held != [said.get((code, name), value)]:
+        partly = [
+            [theirs(r["fields"]).get(name)] for r in rows if r["error"] == "BQX716" and f"BQX-{r['code']}" == code
+        ]
+        if held not in ([value], [said.get((code, name), value)], *partly) and code not in gone:
             out.append(f"lost: {code} {name} is {held}, delivered was {value!r}")
     return out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -41,8 +42,19 @@ class Site:
     fault: Callable[[str, int], Fault] = lambda method, number: ""
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=RATE))
     requests: int = 0
+    handled: int = 0
     exceeded: int = 0
     closed_until: float = float("-inf")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hung up is what these tests are about; anything else is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class FakeAirtable:
@@ -58,8 +70,7 @@ class FakeAirtable:
         self.sites: dict[str, Site] = {}
         self.tokens: dict[str, Token] = {}
         handler = type("Handler", (_Handler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
@@ -104,6 +115,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length)) if length else {}
         parts = [unquote(p) for p in urlsplit(self.path).path.split("/") if p]
         site = self.fake.sites.get(next((p for p in parts if p in self.fake.sites), ""))
+        try:
+            self._handle(method, parts, site, body)
+        finally:
+            if site is not None:
+                site.handled += 1
+
+    def _handle(self, method: str, parts: list[str], site: Site | None, body: dict[str, Any]) -> None:
         fault = ""
         try:
             token = self._token()

@@ -11,6 +11,8 @@ from benchmarks.soak.promises import promises
 from benchmarks.soak.regimes import regimes
 from benchmarks.soak.stages import stages_market, stages_three
 from benchmarks.soak.state import State
+from benchmarks.soak.tracker_kill import tracker_kill
+from benchmarks.soak.tracker_runs import tracker_runs
 from benchmarks.soak.year import year
 
 
@@ -48,6 +50,14 @@ CHECKS: dict[str, Check] = {
     "stages-three": Check(
         "all stages on three pairs: those of the panel are not computable, the rest is validated",
         stages_three, 2, "months", "benchmarks/test_stages_soak.py",
+    ),
+    "tracker-kill": Check(
+        "a process killed between commit and delivery and started again: every change in the tracker exactly once",
+        tracker_kill, 60, "kills", "benchmarks/test_tracker_kill_soak.py",
+    ),
+    "tracker-runs": Check(
+        "people, limits, faults and deaths against a served Airtable: nothing lost, doubled or in the wrong record",
+        tracker_runs, 1000, "runs in real time", "benchmarks/test_tracker_runs_soak.py",
     ),
     "year": Check(
         "28 simulated pairs, every dataset: time, size, memory, full verification",

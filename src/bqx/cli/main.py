@@ -29,6 +29,7 @@ COMMANDS = {
     "stage": "The plan: status by evidence, run, reports, graph, gaps.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop and compact.",
+    "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
 }
 
 

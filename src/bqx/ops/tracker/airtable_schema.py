@@ -75,6 +75,5 @@ def _allowed(column: Column, option: str, where: str) -> None:
 
 
 def _column(field: Any) -> Column:
-    options = getattr(field, "options", None)
-    names = tuple(c.name for c in options.choices) if field.type == SELECT and options is not None else ()
-    return Column(field.name, field.type, names)
+    kind, options = str(getattr(field.type, "value", field.type)), getattr(field, "options", None)
+    return Column(field.name, kind, tuple(c.name for c in options.choices) if kind == SELECT and options else ())

@@ -34,11 +34,16 @@ class Effect:
     effect: str  # created, changed or found
 
 
-@contextmanager
-def transaction(con: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """BEGIN IMMEDIATE ... COMMIT; UsageError inside another, for what is sent cannot be rolled back."""
+def refuse_inside(con: sqlite3.Connection) -> None:
+    """Raise UsageError inside a transaction: what is sent cannot be rolled back with it."""
     if con.in_transaction:
         raise UsageError("changes are not sent inside a transaction", fix="commit first, then deliver")
+
+
+@contextmanager
+def transaction(con: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """BEGIN IMMEDIATE ... COMMIT, on a connection that has none open."""
+    refuse_inside(con)
     con.execute("BEGIN IMMEDIATE")
     try:
         yield con
@@ -73,6 +78,12 @@ def superseded(con: sqlite3.Connection, entry: Entry) -> set[str]:
     return {name for (text,) in con.execute(sql, (entry.code, entry.id)) for name in json.loads(text)}
 
 
+def half_done(con: sqlite3.Connection, entry: Entry) -> list[Mapping[str, Value]]:
+    """Fields of earlier dead letters of the code: what of them stands in the tracker is ours, not somebody else's."""
+    sql = "SELECT fields FROM tracker_outbox WHERE code = ? AND id < ? AND status = 'dead'"
+    return [json.loads(text) for (text,) in con.execute(sql, (entry.code, entry.id))]
+
+
 def seen(con: sqlite3.Connection, tracker: str, code: str) -> dict[str, Value]:
     """What the fields of a record held when they were last read first, or written."""
     sql = "SELECT field, value FROM tracker_seen WHERE tracker = ? AND code = ?"
@@ -92,8 +103,15 @@ def settle(con: sqlite3.Connection, tracker: str, entry: Entry, effects: Sequenc
     """Delivered: the row, what is seen from now on, and the audit trail; the caller's transaction."""
     sql = "UPDATE tracker_outbox SET status = 'delivered', done_at = ?, error = NULL, reason = NULL WHERE id = ?"
     con.execute(sql, (now, entry.id))
+    note_effects(con, tracker, entry, effects, now)
+
+
+def note_effects(con: sqlite3.Connection, tracker: str, entry: Entry, effects: Sequence[Effect], now: int) -> None:
+    """What is seen from now on, and the audit trail, in which a field of a change stands once."""
     note_seen(con, tracker, entry.code, {e.field: e.after for e in effects}, now, replace=True)
-    sql = "INSERT INTO tracker_log (at, tracker, run_id, outbox_id, code, field, before, after, effect) VALUES "
+    sql = (
+        "INSERT OR IGNORE INTO tracker_log (at, tracker, run_id, outbox_id, code, field, before, after, effect) VALUES "
+    )
     sql += "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
     head = (now, tracker, entry.run_id, entry.id, entry.code)
     con.executemany(sql, [(*head, e.field, json.dumps(e.before), json.dumps(e.after), e.effect) for e in effects])

@@ -74,6 +74,7 @@ def check(
 
 
 def _summary(found: list[Difference]) -> str:
+    found = sorted(found, key=lambda d: d.why != "plan without evidence")  # the gravest first
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return f"{len(found)} differences: {'; '.join(str(d) for d in found[:_SHOWN])}{more}"
 

@@ -87,7 +87,7 @@ class Client:
             refused = found
         except (requests.ConnectionError, requests.Timeout) as error:
             return _Passing("no answer" if isinstance(error, requests.Timeout) else "the connection broke", None), []
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
             refused = TrackerError(f"could not {doing}: its answer is not what is documented ({type(error).__name__})")
         else:
             self._failures = 0

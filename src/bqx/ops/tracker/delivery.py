@@ -61,6 +61,7 @@ def deliver(con: sqlite3.Connection, tracker: Tracker, *, clock: Clock | None = 
     `problem` says why. One process at a time delivers; a second one returns at once.
     """
     clock, out = clock or SystemClock(), Delivery()
+    box.refuse_inside(con)
     with delivering(con) as mine:
         if mine and box.waiting(con)[0]:
             try:
@@ -135,8 +136,12 @@ class _Round:
         if not differing:
             self._settle(entry, wanted, written)
             return None
-        foreign = [n for n in differing if n in known and not same(found.fields.get(n), known[n])]
+        foreign = [n for n in self._changed(entry, found, known) if n in differing]
         if foreign:
+            in_place = {n: v for n, v in wanted.items() if n not in differing}
+            with box.transaction(self._con):  # a write that was cut short had an effect on these
+                now, effects = self._clock.now_us(), _effects(in_place, written)
+                box.note_effects(self._con, self._tracker.name, entry, effects, now)
             raise TrackerConflict(
                 f"{', '.join(foreign)} of {entry.code} was changed in the tracker",
                 where=self._tracker.name,
@@ -148,6 +153,21 @@ class _Round:
                 where=self._tracker.name,
             )
         return Change(entry.code, differing, found)
+
+    def _changed(self, entry: Entry, found: Found, known: Mapping[str, Value]) -> list[str]:
+        """Fields that hold neither what was seen there nor what an earlier change of ours left half done."""
+        ours = [self._words(entry.code, fields) for fields in box.half_done(self._con, entry)]
+        return [
+            n
+            for n, v in found.fields.items()
+            if n in known and not same(v, known[n]) and not any(n in own and same(v, own[n]) for own in ours)
+        ]
+
+    def _words(self, code: str, fields: Mapping[str, Value]) -> Mapping[str, Value]:
+        try:
+            return self._tracker.shown(code, fields)
+        except TrackerSchema:
+            return {}
 
     def _remember(self, empty: Mapping[str, Mapping[str, Value]], found: Mapping[str, Found]) -> None:
         """Keep what is there before anything is written, so that what somebody does after this is seen as theirs."""
@@ -194,14 +214,8 @@ class _Round:
 
     def _settle(self, entry: Entry, wanted: Mapping[str, Value], written: _Written | None) -> None:
         now = self._clock.now_us()
-        effects = [
-            Effect(n, written.before.get(n), v, written.effect)
-            if written is not None and (written.effect == "created" or n in written.before)
-            else Effect(n, v, v, "found")
-            for n, v in wanted.items()
-        ]
         with box.transaction(self._con):
-            box.settle(self._con, self._tracker.name, entry, effects, now)
+            box.settle(self._con, self._tracker.name, entry, _effects(wanted, written), now)
         self._out.delivered.append(entry.id)
         self._out.longest_s = max(self._out.longest_s, (now - entry.made_at) / 1e6)
 
@@ -210,3 +224,13 @@ class _Round:
             box.bury(self._con, entry, error, self._clock.now_us())
         self._out.dead.append(entry.id)
         event("tracker.dead", level="warning", code=entry.code, outbox_id=entry.id, error=error.code, why=error.what)
+
+
+def _effects(in_place: Mapping[str, Value], written: _Written | None) -> list[Effect]:
+    """What we did to fields that hold the wanted values: those not written by this process were found so."""
+    return [
+        Effect(n, written.before.get(n), v, written.effect)
+        if written is not None and (written.effect == "created" or n in written.before)
+        else Effect(n, v, v, "found")
+        for n, v in in_place.items()
+    ]
