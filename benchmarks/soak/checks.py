@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.soak.kill import kill
+from benchmarks.soak.migrate import migrate_stage
 from benchmarks.soak.promises import promises
 from benchmarks.soak.regimes import regimes
 from benchmarks.soak.stages import stages_market, stages_three
@@ -34,6 +35,10 @@ CHECKS: dict[str, Check] = {
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
+    ),
+    "migrate-stage": Check(
+        "stage 1.6.9 with 30,867,054 rows on each PostgreSQL here: exact counts, all names, time, and the way back",
+        migrate_stage, 100, "% of the rows", "benchmarks/test_migrate_soak.py",
     ),
     "promises": Check(
         "P1-P4, NULL pattern, bounds and references of every dataset on 28 simulated pairs over three months",

@@ -81,7 +81,8 @@ def run_plan(
     fills up.
     """
     workers = cores(threads)
-    check_disk(project.root, plan.bytes)
+    if project.config.store.kind == "lake":
+        check_disk(project.root, plan.bytes)
     run_id = current_run().run_id
     report = BuildReport(run_id, fresh=plan.fresh, threads=workers)
     memory = int(project.config.build.memory_gb * 1e9)

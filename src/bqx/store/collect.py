@@ -28,15 +28,16 @@ from bqx.store.manifest import Manifest
 from bqx.store.partition import PartitionKey
 
 YOUNG_SECONDS = 3600.0
-_FOLDERS = ("lake", "bars")
+_FOLDERS = ("lake", "bars", "spool")
+_SUFFIXES = (".parquet", ".copy")
 
 _SUPERSEDED = """
 SELECT g.id FROM (
     SELECT id, partition_id, known_to,
            row_number() OVER (PARTITION BY partition_id, known_to IS NULL ORDER BY known_from DESC) AS age,
-           max(known_to IS NULL) OVER (PARTITION BY partition_id) AS alive
+           max(CASE WHEN known_to IS NULL THEN 1 ELSE 0 END) OVER (PARTITION BY partition_id) AS alive
     FROM generation) g
-WHERE g.known_to IS NOT NULL AND (g.age > :keep OR NOT g.alive)"""
+WHERE g.known_to IS NOT NULL AND (g.age > :keep OR g.alive = 0)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ def drop(manifest: Manifest, keys: Iterable[PartitionKey], *, dry_run: bool = Fa
     """Retire the current generation of each partition; raises StoreError, with nothing changed, for an absent one."""
     wanted = sorted(set(keys))
     if dry_run:
-        return [info for info, _ in _current(manifest, wanted)]
+        return [info for info, _ in current(manifest, wanted)]
     with manifest.transaction(faults=True) as con:
-        found = _current(manifest, wanted)
+        found = current(manifest, wanted)
         if found:
             known = manifest.tick(con, "drop")
             con.executemany("UPDATE generation SET known_to = ? WHERE id = ?", [(known, at) for _, at in found])
@@ -64,7 +65,8 @@ def drop(manifest: Manifest, keys: Iterable[PartitionKey], *, dry_run: bool = Fa
     return [info for info, _ in found]
 
 
-def _current(manifest: Manifest, keys: list[PartitionKey]) -> list[tuple[PartitionInfo, int]]:
+def current(manifest: Manifest, keys: list[PartitionKey]) -> list[tuple[PartitionInfo, int]]:
+    """Current generations with their ids; raises StoreError for a partition that has none."""
     known = {
         info.key: info for name in {key.dataset for key in keys} for info in list_partitions(manifest, dataset=name)
     }
@@ -126,7 +128,7 @@ def _orphans(root: Path, referenced: set[str], min_age_s: float) -> tuple[list[P
     doomed, young, limit = [], 0, time.time() - min_age_s
     for folder in _FOLDERS:
         for path in sorted((root / folder).rglob("*")):
-            ours = path.suffix == ".parquet" or is_temporary(path)
+            ours = path.suffix in _SUFFIXES or is_temporary(path)
             if not ours or path.is_dir() or path.relative_to(root).as_posix() in referenced:
                 continue
             if min_age_s and path.stat().st_mtime > limit:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from bqx.store import collect, commit, compact, read, rename, stage, verify
-from bqx.store.contract import PartitionInfo, Problem, Receipt
+from bqx.store.contract import PartitionInfo, Problem, Receipt, digest
 from bqx.store.files import Codec
 from bqx.store.known import AsOf, known_us
 from bqx.store.listing import list_partitions
@@ -65,6 +64,9 @@ class Lake:
             simulated=simulated,
         )
 
+    def ready(self, keys: Iterable[PartitionKey]) -> None:
+        """Files need nothing made before."""
+
     def commit(self, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> None:
         commit.commit(self.root, self.manifest, receipts, known_at=known_at)
 
@@ -84,7 +86,7 @@ class Lake:
                 for name in names
                 for info in list_partitions(self.manifest, as_of=known, dataset=check_dataset(name))
             ]
-        return read.read(self.root, found, names, pairs, span, columns)
+        return read.read(read.scan_files(self.root), found, names, pairs, span, columns)
 
     def partitions(
         self, as_of: AsOf = None, dataset: str | None = None, pair: str | None = None
@@ -112,5 +114,4 @@ class Lake:
 
     def digest(self, as_of: AsOf = None) -> str:
         """sha256 over names and content hashes: equal for stores that say the same."""
-        lines = (f"{info.name} {info.content_hash} {info.complete_through}\n" for info in self.partitions(as_of))
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return digest(self.partitions(as_of))

@@ -31,3 +31,6 @@ class Manifest(Database):
             )
         con.execute("INSERT INTO change (known_at, kind) VALUES (?, ?)", (known_at, kind))
         return known_at
+
+    def after_ids(self, con: sqlite3.Connection) -> None:
+        """To be called when rows with ids of their own were inserted; SQLite goes on after the largest by itself."""
