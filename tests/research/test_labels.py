@@ -116,7 +116,7 @@ def _walk_labels(price: np.ndarray, first: int) -> Labels:
 
 def test_signs_and_band(made: tuple[Labels, Streams]) -> None:
     """Positive is a rising price; inside one round trip the class is 0; the cost is the quoted spread."""
-    labels, streams = made
+    labels, _ = made
     cost, move, sign = labels.values["cost"], labels.values["r_60"], target("y5_60").value(labels)
     ok = np.isfinite(sign)
     np.testing.assert_array_equal(sign[ok], np.where(np.abs(move) <= cost, 0, np.sign(move))[ok])

@@ -26,6 +26,7 @@ COMMANDS = {
     "init": "Make a project folder.",
     "query": "SQL over bars and features.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
+    "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop and compact.",
 }
