@@ -1,4 +1,4 @@
-"""A small project whose 33 counted datasets hold invented values, and the dataset made of it."""
+"""A small project with 33 counted datasets, most of invented values, and the dataset made of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from bqx.market.calendar import Calendar, month_span
 from bqx.research.dataset import Dataset
 from bqx.research.dataset_make import make_dataset
 
-NOISE_PAIRS = ("eurusd", "usdjpy")
+WORLD_PAIRS = ("eurusd", "usdjpy")
+REAL = ("returns_raw_rate", "returns_std_rate", "technical_rate", "time_dual")
+"""Datasets of it that are built from its bars."""
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +27,7 @@ def noise_world(tmp_path_factory: pytest.TempPathFactory) -> Project:
     calendar = Calendar.load()
     start = calendar.week_start(month_span("2024_02")[0])
     end = calendar.at_ordinal(calendar.ordinal(start) + 6 * 7200 - 1) + 1
-    return noise_project(tmp_path_factory.mktemp("noise") / "project", NOISE_PAIRS, start, end, seed=3)
+    return noise_project(tmp_path_factory.mktemp("noise") / "project", WORLD_PAIRS, start, end, seed=3, real=REAL)
 
 
 @pytest.fixture(scope="session")

@@ -47,14 +47,11 @@ def l4_labels(dataset: Dataset, pair: str, labels: Labels, strata: Strata) -> Le
                 if len(known) == h + 1:
                     raw = sum((x - known[h]) / known[h] for x in known[:h])
                     bad |= not math.isclose(got_a, -1e4 * raw / root(h), rel_tol=1e-4, abs_tol=2e-3)
-        compared, wrong = compared + 1, wrong + bad
+            compared, wrong = compared + 1, wrong + bad
             if bad and not first:
                 first = f"h = {h} at position {at}"
-    detail = (
-        f"first wrong: {first}"
-        if wrong
-        else f"{len(strata.counts)} strata, {min(strata.counts.values())} to {max(strata.counts.values())} rows each"
-    )
+    sizes = list(strata.counts.values())
+    detail = f"first wrong: {first}" if wrong else f"{len(sizes)} strata, {min(sizes)} to {max(sizes)} rows each"
     return LeakResult("L4", "labels from raw bars", compared, wrong, detail)
 
 

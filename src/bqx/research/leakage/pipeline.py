@@ -45,7 +45,7 @@ def shuffled(Y: F8, position: I8, seed: int) -> F8:
     rng = np.random.default_rng(seed)
     blocks = np.split(np.arange(len(Y)), np.flatnonzero(np.diff(position // PLACEBO_BLOCK)) + 1)
     order = rng.permutation(len(blocks))
-    return Y[np.concatenate([blocks[k] for k in order])]
+    return np.asarray(Y[np.concatenate([blocks[k] for k in order])])
 
 
 def l7_placebo(sample: Sample, plan: SplitPlan, seed: int = 0) -> LeakResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -77,16 +77,7 @@ def random_columns(chosen: Sequence[Candidate], kept: I8, options: Options, draw
     rng = np.random.default_rng([options.seed, 23, draw])
     order = [int(k) for k in rng.permutation(kept)]
     taken: list[int] = []
-    for domain, count in (("rate", options.rate), ("bqx", options.bqx), (None, options.budget)):
-        room = count if domain else options.budget - len(taken)
-        taken += _first(order, taken, room, lambda k, d=domain: d is None or chosen[k].signal_domain == d)
+    for domain, count in (("rate", options.rate), ("bqx", options.bqx)):
+        taken += [k for k in order if chosen[k].signal_domain == domain][:count]
+    taken += [k for k in order if k not in set(taken)][: options.budget - len(taken)]
     return np.sort(np.array(taken, dtype=np.int64))
-
-
-def _first(order: Sequence[int], taken: Sequence[int], room: int, fits: Callable[[int], bool]) -> list[int]:
-    used = set(taken)
-
-    def matching() -> Iterator[int]:
-        yield from (k for k in order if k not in used and fits(k))
-
-    return [k for k, _ in zip(matching(), range(room), strict=False)]
