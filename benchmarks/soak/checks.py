@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.kill import kill
 from benchmarks.soak.promises import promises
 from benchmarks.soak.regimes import regimes
+from benchmarks.soak.selection_planted import planted
 from benchmarks.soak.state import State
 from benchmarks.soak.year import year
 
@@ -28,6 +30,10 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "dataset-year": Check(
+        "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
+        dataset_year, 12, "months", "research/test_selection_run.py",
+    ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
@@ -39,6 +45,10 @@ CHECKS: dict[str, Check] = {
     "regimes": Check(
         "planted regimes are found by the hidden Markov states, and random walks have none",
         regimes, 20, "trials of 28 lanes", "benchmarks/test_regimes_soak.py",
+    ),
+    "selection-planted": Check(
+        "five planted columns of R2 0.005 beside decoys of correlation 0.9 are found among 2,640 candidates",
+        planted, 10, "worlds", "research/test_selection.py",
     ),
     "year": Check(
         "28 simulated pairs, every dataset: time, size, memory, full verification",
