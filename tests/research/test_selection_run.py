@@ -23,12 +23,12 @@ from bqx.research.selection.report import selection_report
 from bqx.research.selection.run import done_folds, forecast, load_mask, open_selection, run_selection
 from bqx.research.trials import Trials
 
-FEW = tuple(c for c in candidates() if c.lag == 0 and c.warmup < 3000)[:900:2]
+FEW = tuple(c for c in candidates() if c.lag == 0 and c.warmup < 3000)[:660:2]
 
 
 @pytest.fixture(scope="module")
 def few() -> Iterator[None]:
-    """450 of the candidates, so that a selection of 250 takes seconds."""
+    """330 of the candidates, so that a selection of 250 takes seconds."""
     patch = pytest.MonkeyPatch()
     patch.setattr(Dataset, "candidates", property(lambda self: FEW))
     yield
