@@ -20,6 +20,7 @@ COMMANDS = {
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
     "config": "Show the configuration and where each value comes from.",
+    "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
