@@ -14,7 +14,7 @@ from bqx.research.causality.surrogates import Sequential, shifts
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-SCREEN_DRAWS, SCREEN_P = 99, 0.2
+SCREEN_DRAWS, SCREEN_P = 99, 0.1
 BLOCK = 50
 
 
