@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 
 
-def features_at(project: Project, pair: str, columns: Sequence[str], series: Series, as_of: int | None) -> dict[str, F8]:
+def features_at(
+    project: Project, pair: str, columns: Sequence[str], series: Series, as_of: int | None
+) -> dict[str, F8]:
     """`dataset.column` -> values (n,) at the minutes of `series`, NaN where there is none.
 
     A feature of bar t is usable when the bar is over, and so is a step that ends with it: lag 1 of the feature is what
@@ -35,7 +37,9 @@ def features_at(project: Project, pair: str, columns: Sequence[str], series: Ser
     for home, wanted in homes.items():
         frame = project.store.read(home, [pair], span, wanted, as_of)
         stamp = pl.col("ts_utc").dt.epoch("us") // 60_000_000
-        found = frame.with_columns(stamp.alias("minute")).filter(pl.col("minute").is_in(series.minute.tolist())).collect()
+        found = (
+            frame.with_columns(stamp.alias("minute")).filter(pl.col("minute").is_in(series.minute.tolist())).collect()
+        )
         rows = np.searchsorted(series.minute, found["minute"].to_numpy())
         for column in wanted:
             out[f"{home}.{column}"][rows] = found[column].cast(pl.Float64).fill_null(np.nan).to_numpy()

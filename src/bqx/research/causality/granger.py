@@ -136,7 +136,8 @@ def _regress(data: Lagged, base: list[int], tested: list[int], y: int) -> tuple[
     every = [*base, *tested]
     small = np.linalg.solve(data.cross(base, base), data.cross(base, [y]))[:, 0]
     large = np.linalg.solve(data.cross(every, every), data.cross(every, [y]))[:, 0]
-    return small, large, np.linalg.solve(data.cross(base, base), data.cross(base, tested))
+    projection = np.asarray(np.linalg.solve(data.cross(base, base), data.cross(base, tested)))
+    return np.asarray(small), np.asarray(large), projection
 
 
 def _tests(data: Lagged, base: list[int], tested: list[int], y: int, fitted: tuple[F8, F8, F8], own: int, extra: int,

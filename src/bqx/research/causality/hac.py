@@ -12,7 +12,7 @@ F8 = NDArray[np.float64]
 
 def bandwidth(n: int) -> int:
     """Lags of the Bartlett window: floor(4 (n / 100)^(2/9)) (Newey and West 1994)."""
-    return math.floor(4.0 * (n / 100.0) ** (2.0 / 9.0))
+    return int(4.0 * math.pow(n / 100.0, 2.0 / 9.0))
 
 
 def long_run(scores: F8, lags: int) -> F8:

@@ -51,7 +51,7 @@ class KindRun:
         self.good, self.dropped = raw.complete()
         if len(self.good.names) < FEWEST_SERIES:
             raise CausalityError(
-                f"{len(self.good.names)} series of {self.kind} have {100 * LEAST_SHARE:.0f} % of their steps, two are the least",
+                f"{len(self.good.names)} series of {self.kind} have {100 * LEAST_SHARE:.0f} % of their steps, not two",
                 fix="import more bars, or give a span that the pairs share",
             )
         first, last = int(raw.position[0]) - raw.every + 1, int(raw.position[-1]) + 1
@@ -117,7 +117,8 @@ class KindRun:
             return
         rows = self.plan.confirm_rows(len(passed) * len(self.folds))
         tests = [
-            ((a.source, a.target), {"delay": a.lag, "own": (a.more or {})["own_depth"], "depth": a.order}) for a in passed
+            ((a.source, a.target), {"delay": a.lag, "own": (a.more or {})["own_depth"], "depth": a.order})
+            for a in passed
         ]
         for span in self.folds:
             stage = self._stage(span.start, span.end)
@@ -138,7 +139,5 @@ class KindRun:
             return TeWindow(part, factors, self.settings.seed, self.features(target, part))
 
         names = self.good.names
-        asked: Mapping[str, list[str]] = {
-            t: [*(n for n in names if n != t), *self.settings.features] for t in names
-        }
+        asked: Mapping[str, list[str]] = {t: [*(n for n in names if n != t), *self.settings.features] for t in names}
         return TeStage(self.kind, asked, window, self.parts, self.workers, self.tell)

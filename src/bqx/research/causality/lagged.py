@@ -50,7 +50,7 @@ class Lagged:
 
     @property
     def width(self) -> int:
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def at(self, series: int, lag: int) -> int:
         """Column of a lag of a series in the Gram matrix."""

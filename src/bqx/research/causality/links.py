@@ -62,7 +62,7 @@ def passes(answer: Answer, q_by: float, q: float) -> bool:
 def link_table(
     answers: Sequence[Answer], confirmations: Mapping[Question, Sequence[float | None]], q: float, support: float
 ) -> list[Link]:
-    """`confirmations` : p on each fold's test block, None where it could not be asked; absent for TE that did not pass."""
+    """`confirmations` : p on each fold's test block, None where it was not asked; absent for TE that did not pass."""
     bh, by = rates(answers)
     out = []
     for a, q_bh, q_by in zip(answers, bh, by, strict=True):

@@ -64,4 +64,5 @@ class Settings:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Settings:
         lists = ("pairs", "kinds", "methods", "features")
-        return cls(**{k: tuple(v) if k in lists else v for k, v in data.items()})
+        values: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in data.items()}
+        return cls(**values)

@@ -1,4 +1,4 @@
-"""Is a series stationary: the tests of Dickey and Fuller and of Kwiatkowski, Phillips, Schmidt and Shin, side by side."""
+"""Is a series stationary: Dickey and Fuller, and Kwiatkowski, Phillips, Schmidt and Shin, side by side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bqx.research.causality.distributions import normal_tail
 F8 = NDArray[np.float64]
 FEWEST = 50
 _SMALL, _LARGE = (2.1659, 1.4412, 0.038269), (1.7339, 0.93202, -0.12745, -0.010368)
-"""MacKinnon (1994), one series with a constant: the normal quantile of p as polynomials in tau, below and above -1.61."""
+"""MacKinnon (1994), with a constant: normal quantile of p as polynomials in tau, below and above -1.61."""
 _KPSS_AT, _KPSS_P = (0.347, 0.463, 0.574, 0.739), (0.10, 0.05, 0.025, 0.01)
 
 
@@ -61,12 +61,12 @@ def dickey_fuller(x: F8) -> tuple[float, float, int]:
     most = min(math.ceil(12.0 * (len(x) / 100.0) ** 0.25), len(x) // 2 - 2)
     table = _regressors(x, d, most)
     n, k = len(table), table.shape[1] - 1
-    corner = np.linalg.qr(table, mode="r")[:, -1] ** 2
+    corner = np.linalg.qr(table)[1][:, -1] ** 2
     rss = np.array([corner[j:].sum() for j in range(2, k + 1)])
     lags = int(np.argmin(n * np.log(rss / n) + math.log(n) * np.arange(2, k + 1)))
     table = _regressors(x, d, lags)
     X, y = table[:, :-1], table[:, -1]
-    r = np.linalg.qr(X, mode="r")
+    r = np.linalg.qr(X)[1]
     inverse = np.linalg.inv(r)
     coef = inverse @ (inverse.T @ (X.T @ y))
     error = y - X @ coef

@@ -31,15 +31,21 @@ def pareto(excess: F8) -> tuple[float, float]:
 def tail_p(value: float, surrogates: F8) -> float:
     """P(surrogate >= value) from the largest quarter of the surrogates (Knijnenburg et al. 2009), never below 1e-12.
 
-    Raises CausalityError below 120 surrogates: the fit needs 30 excesses.
+    Excesses are taken between squares of the distance from the mean: there a normal tail is exponential, shape 0, which
+    is the least heavy one that is let pass. On the values themselves the same limit would cost 4.6 deviations a
+    factor of 500. A value below the mean has p = 1. CausalityError below 120 surrogates: 30 excesses
+    are needed.
     """
-    ordered = np.sort(surrogates)[::-1]
+    middle = float(surrogates.mean())
+    if value <= middle:
+        return 1.0
+    ordered = np.sort(np.maximum(surrogates - middle, 0.0) ** 2)[::-1]
     count = int(SHARE * len(ordered))
     if count < FEWEST:
         raise CausalityError(f"a tail of {count} surrogates cannot be fitted, {FEWEST} are the least")
     threshold = 0.5 * (ordered[count - 1] + ordered[count])
     shape, scale = pareto(ordered[:count] - threshold)
-    z = max(value - threshold, 0.0)
+    z = max((value - middle) ** 2 - threshold, 0.0)
     if not scale > 0:
         return 1.0 / (1.0 + len(ordered))
     beyond = -z / scale if shape == 0 else -math.log1p(shape * z / scale) / shape

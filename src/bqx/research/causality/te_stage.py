@@ -58,7 +58,9 @@ class TeStage:
 
     def answers(self, screened: Mapping[str, list[dict[str, Any]]], plan: TePlan, fold: int) -> list[Answer]:
         """Both rounds; one answer a question in the order asked."""
-        units = {f"te-first-{self.kind}-{t}": partial(self._round, t, screened[t], plan.rows, plan.first) for t in screened}
+        units = {
+            f"te-first-{self.kind}-{t}": partial(self._round, t, screened[t], plan.rows, plan.first) for t in screened
+        }
         first = dict(zip(screened, self.parts.run(units, self.workers, self.tell), strict=True))
         spent = sum(len(r["values"]) for found in first.values() for r in found.values())
         still = {t: {s: r for s, r in found.items() if r["reached"] < ENOUGH} for t, found in first.items()}
@@ -105,7 +107,9 @@ class TeStage:
                 fold: int) -> list[float | None]:  # fmt: skip
         """p of each passed question on a test block, with the delay and depths of the training rows."""
         units = {
-            f"te-confirm-{self.kind}-{fold}-{source}-{target}": partial(self._confirm, window, source, target, how, rows)
+            f"te-confirm-{self.kind}-{fold}-{source}-{target}": partial(
+                self._confirm, window, source, target, how, rows
+            )
             for (source, target), how in tests
         }
         return self.parts.run(units, self.workers, self.tell)

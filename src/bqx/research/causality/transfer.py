@@ -104,7 +104,9 @@ def _standard(x: F8) -> F8:
     return np.asarray((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
 
-def ask(question: Question, state: Sequential | None, until: int, seed: int, stream: int) -> tuple[Transfer, Sequential]:
+def ask(
+    question: Question, state: Sequential | None, until: int, seed: int, stream: int
+) -> tuple[Transfer, Sequential]:
     """The answer after `until` surrogates at most, and the state to go on from; delay and embedding are filled in by
     the caller."""
     local = question.truth()
