@@ -70,8 +70,9 @@ def _within(series: Series, values: F8, start: int, stop: int) -> F8:
 
 
 def _table(fold: GrangerFold, rows: Series, pair: str, feature: F8) -> tuple[F8, NDArray[np.int64]]:
-    """The pair, the factors, the feature."""
+    """The pair, the factors, its gap if it has one, the feature."""
     y = fold.factors.standard(rows.values)[:, rows.names.index(pair)]
-    table = np.column_stack([y, fold.factors.of(rows.values), feature])
+    gap = [rows.gaps[pair]] if pair in rows.gaps else []
+    table = np.column_stack([y, fold.factors.of(rows.values), *gap, feature])
     complete = np.asarray(np.isfinite(table).all(axis=1))
     return np.where(complete[:, None], table, 0.0), runs(complete, rows.segment, rows.position, rows.every)

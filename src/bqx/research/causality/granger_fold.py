@@ -56,10 +56,18 @@ class GrangerFold:
         return min(self.most, max(len(self.train.values) // (ROWS_A_PARAMETER * 8), 1)) + 1
 
     def table(self, series: Series) -> tuple[F8, NDArray[np.int64]]:
-        """Standardised series and factors (n, series + factors), and how many complete rows precede each."""
-        table = np.concatenate([self.factors.standard(series.values), self.factors.of(series.values)], axis=1)
+        """Standardised series, factors and gaps (n, width), and how many complete rows precede each."""
+        parts = [self.factors.standard(series.values), self.factors.of(series.values)]
+        table = np.column_stack([*parts, *series.gaps.values()])
         complete = np.asarray(np.isfinite(table).all(axis=1))
         return np.where(complete[:, None], table, 0.0), runs(complete, series.segment, series.position, series.every)
+
+    def controls(self, target: str) -> list[int]:
+        """Columns that are given beside the target's own past: the factors, and its gap if it has one."""
+        first = len(self.series.names)
+        last = first + len(self.factors.names)
+        gaps = list(self.train.gaps)
+        return [*range(first, last), *([last + gaps.index(target)] if target in gaps else [])]
 
     @cached_property
     def data(self) -> Lagged:
@@ -83,7 +91,7 @@ class GrangerFold:
     def ask(self, target: str) -> list[Answer]:
         """Every other series as a source of `target`, in the order of names."""
         names, data = self.series.names, self.data
-        y, controls = names.index(target), range(len(names), data.width)
+        y, controls = names.index(target), self.controls(target)
         most, doubt = self.depth - 1, [int(not s.certain) for s in self.stationary]
         own = {extra: own_order(data, y, controls, most, extra) for extra in {max(doubt[y], d) for d in doubt}}
         fits = {

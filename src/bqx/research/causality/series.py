@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from bqx.features.anchors import Anchors
 from bqx.features.streams import SIGMA_BURN, SIGMA_NEED, WINDOWS, Streams
 from bqx.market.calendar import Calendar
 from bqx.market.panel import make_panel
+from bqx.research.causality.gaps import Gaps
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -32,7 +34,8 @@ class Series:
 
     minute, position, segment (n,) : of the step's last bar; position counts open minutes (Calendar.ordinal).
     carried : share of steps of each series whose last bar was not quoted; their next step holds what was missed, and
-    so looks led by others (Lo and MacKinlay 1990).
+    so looks led by others (Lo and MacKinlay 1990). levels, scale (n, series) : log price at the end of the step, bps, and
+    what the value was divided by; with them the gaps to what other pairs imply are known.
     """
 
     kind: str
@@ -43,6 +46,8 @@ class Series:
     segment: I8
     values: F8
     carried: tuple[float, ...] = ()
+    levels: F8 | None = None
+    scale: F8 | None = None
 
     def rows(self, start: int, stop: int) -> Series:
         """Steps with positions in [start, stop)."""
@@ -53,12 +58,28 @@ class Series:
             position=self.position[keep],
             segment=self.segment[keep],
             values=self.values[keep],
+            levels=None if self.levels is None else self.levels[keep],
+            scale=None if self.scale is None else self.scale[keep],
         )
 
     def only(self, names: Sequence[str]) -> Series:
         at = [self.names.index(name) for name in names]
         carried = tuple(self.carried[j] for j in at) if self.carried else ()
-        return replace(self, names=tuple(names), values=self.values[:, at], carried=carried)
+        levels, scale = (None if a is None else a[:, at] for a in (self.levels, self.scale))
+        return replace(self, names=tuple(names), values=self.values[:, at], carried=carried, levels=levels, scale=scale)
+
+    @cached_property
+    def _gaps(self) -> Gaps:
+        return Gaps.of(self.names)
+
+    @cached_property
+    def gaps(self) -> dict[str, F8]:
+        """Pair -> gap (n,) to what the others imply, for pairs that have one; none without levels."""
+        if self.levels is None or self.scale is None:
+            return {}
+        at = [self.names.index(name) for name in self._gaps.names]
+        table = self._gaps.value(self.levels, self.scale, at)
+        return {name: table[:, k] for k, name in enumerate(self._gaps.names)}
 
     @property
     def valid(self) -> F8:
@@ -94,12 +115,16 @@ def series_of(streams: Streams, kind: str, start: int, end: int) -> Series:
     before = np.maximum(keep - every, 0)
     sigma = streams.sigma[before + 1] * (np.sqrt(every) if what == "return" else 1.0)
     move = close[keep] - close[before] if what == "return" else streams.oriented(every)[keep]
-    values = np.where(whole & (sigma > 0), move / np.where(sigma > 0, sigma, 1.0), np.nan)
+    scale = np.where(sigma > 0, sigma, np.nan)
+    values = np.where(whole, move / scale, np.nan)
+    levels = 1e4 * np.log(streams.panel.close[keep])
     base = streams.calendar.ordinal(int(grid.minute[0])) if len(grid) else 0
     filled = streams.panel.filled[keep]
     carried = tuple(float(s) for s in filled.mean(axis=0)) if len(keep) else ()
     segment = grid.seg_id[keep].astype(np.int64)
-    return Series(kind, every, streams.panel.pairs, grid.minute[keep], base + keep, segment, values, carried)
+    return Series(
+        kind, every, streams.panel.pairs, grid.minute[keep], base + keep, segment, values, carried, levels, scale
+    )
 
 
 def from_bars(bars: Mapping[str, pl.DataFrame], calendar: Calendar, kinds: Sequence[str], start: int, end: int,

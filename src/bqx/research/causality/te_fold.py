@@ -80,12 +80,24 @@ class TeWindow:
     def column(self, name: str) -> F8:
         return self.values[:, self.names.index(name)]
 
+    def aim(self, target: str) -> F8:
+        """The target less a linear fit on the gap it had a step before; its own past is that of this series."""
+        y = self.column(target)
+        gap = self.series.gaps.get(target)
+        if gap is None:
+            return y
+        rows = np.flatnonzero(self.shared_age >= 1)
+        before = np.column_stack([np.ones(len(rows)), gap[rows - 1]])
+        out = np.full(len(y), np.nan)
+        out[rows] = y[rows] - before @ np.linalg.lstsq(before, y[rows], rcond=None)[0]
+        return out
+
     def screen(self, source: str, target: str, stream: int) -> Screen:
         """Ordinal screen of what is left of the source after a linear fit on target and common factor of the same step:
         what both share at one time is in the target's past, but its three values' order does not tell all of that."""
         age = self.age(source) if source in self.more else self.shared_age
-        known = age >= 0
-        y, x = self.column(target), self.column(source).copy()
+        known = age >= 1
+        y, x = self.aim(target), self.column(source).copy()
         rest = np.column_stack([np.ones(int(known.sum())), y[known], self.common[known, :1]])
         x[known] -= rest @ np.linalg.lstsq(rest, x[known], rcond=None)[0]
         rows = block_sample(np.flatnonzero(age >= REACH), SCREEN_ROWS, self.seed)
@@ -93,12 +105,13 @@ class TeWindow:
 
     def depth(self, name: str) -> int:
         """Ragwitz's embedding of a series, from its own past alone."""
-        x, rows = self.column(name), block_sample(self.rows(name), EMBED_ROWS, self.seed)
+        x = self.aim(name) if name in self.series.names else self.column(name)
+        rows = block_sample(self.rows(name), EMBED_ROWS, self.seed)
         return ragwitz(np.column_stack([x[rows - lag] for lag in range(1, DEPTHS + 1)]), x[rows])
 
     def question(self, source: str, target: str, delay: int, own: int, depth: int, size: int) -> Question:
         rows = block_sample(self.rows(source), size, self.seed)
-        y, x = self.column(target), self.column(source)
+        y, x = self.aim(target), self.column(source)
         past = np.column_stack([y[rows - lag] for lag in range(1, own + 1)])
         common = np.column_stack([self.common[rows - delay, :1], self.common[rows - 1, 1:]])
         late = np.column_stack([x[rows - delay - lag] for lag in range(depth)])
