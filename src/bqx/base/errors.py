@@ -264,6 +264,16 @@ class LedgerError(BqxError):
     next_step = "restore research.sqlite from a backup; without it no later statistic knows how much was tried"
 
 
+class CausalityError(BqxError):
+    code, exit_code, title = "BQX811", 5, "a test of causality cannot be made on these series"
+    next_step = "read how many values, pairs or folds are missing; give a longer span, more pairs or shorter lags"
+
+
+class CausalityStateError(BqxError):
+    code, exit_code, title = "BQX812", 6, "the stored parts of a causality run are damaged or not of this run"
+    next_step = "remove the named folder and run it again; bars and features are not touched"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

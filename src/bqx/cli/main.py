@@ -20,6 +20,7 @@ COMMANDS = {
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
     "console": "The read-only web console of a project, on this machine.",
+    "causality": "Which past helps to forecast which pair: Granger, transfer entropy, false discovery rates.",
     "config": "Show the configuration and where each value comes from.",
     "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
