@@ -44,6 +44,10 @@ CHECKS: dict[str, Check] = {
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
     ),
+    "migrate-stage": Check(
+        "stage 1.6.9 with 30,867,054 rows on each PostgreSQL here: exact counts, all names, time, and the way back",
+        migrate_stage, 100, "% of the rows", "benchmarks/test_migrate_soak.py",
+    ),
     "postgres-copy": Check(
         "a partition of 30,000 x 56 float4 into PostgreSQL at half the speed of psql's binary copy or better",
         postgres_copy, 15, "rounds", "benchmarks/test_postgres_soak.py",
@@ -51,10 +55,6 @@ CHECKS: dict[str, Check] = {
     "postgres-leaves": Check(
         "28 pairs x 12 months x 35 datasets of empty partitions in PostgreSQL: time, catalogue, planning",
         postgres_leaves, 12, "months", "benchmarks/test_postgres_soak.py",
-    ),
-    "migrate-stage": Check(
-        "stage 1.6.9 with 30,867,054 rows on each PostgreSQL here: exact counts, all names, time, and the way back",
-        migrate_stage, 100, "% of the rows", "benchmarks/test_migrate_soak.py",
     ),
     "promises": Check(
         "P1-P4, NULL pattern, bounds and references of every dataset on 28 simulated pairs over three months",
