@@ -296,3 +296,20 @@ def add(app: App, path: Path, as_json: bool) -> None:
     with closing(app.open()) as project, closing(PlanState(project.root)) as state:
         found = add_file(load_plan(), state, path)
     emit(found, as_json, "\n".join(f"{kind}: {', '.join(ids)}" for kind, ids in found.items()))
+
+
+@stage.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@json_option
+@click.pass_obj
+def model(app: App, path: Path, as_json: bool) -> None:
+    """Record a model's inputs: their stages become `in model`. FILE: {"model": name, "columns": [dataset.column]}."""
+    from bqx.ops.plan.read import load_plan
+    from bqx.ops.stages.models import read_model, record_model
+    from bqx.ops.stages.state import PlanState
+
+    name, columns = read_model(path)
+    with closing(app.open()) as project, closing(PlanState(project.root)) as state:
+        found = record_model(project, load_plan(), state, name, columns)
+    lines = [f"{stage:8} in model {name}: {len(mine)} columns" for stage, mine in found.items()]
+    emit({"model": name, "stages": found}, as_json, "\n".join(lines))

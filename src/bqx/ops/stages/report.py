@@ -91,7 +91,9 @@ def _header(report: Report, evidence: Evidence, content: Mapping[str, Any], numb
         ]
         report.require_sum("values", [total["present"], nulls], total["values"])
     else:
-        items.append(("names looked at", number(content["searched"], "", "partitions, datasets and lake folders")))
+        items.append(
+            ("names looked at", number(content["searched"], "", "datasets, lake folders and relations of the server"))
+        )
     report.add(Heading("Summary"), KeyValues(items))
     if not evidence.computable:
         lacking = content["lacking"]
