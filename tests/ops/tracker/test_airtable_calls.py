@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from benchmarks.airtable.base import Field, Table
 from benchmarks.airtable.server import SCOPES, Token
+from benchmarks.airtable.watched import WatchedTable
 from benchmarks.airtable.world import TurnedClock, Vault, new_token
 from tracker_fixtures import Airtable, Ask
 
@@ -282,6 +284,26 @@ def test_the_mapping_is_held_against_the_base(airtable: Airtable, tmp_path: Path
         path.write_text(shipped.replace(old, new))
         with pytest.raises(TrackerSchema, match=match.replace("(", "\\(")):
             airtable.tracker(mapping=TrackerMap.load(path)).probe()
+
+
+def test_each_code_goes_to_its_own_table(airtable: Airtable, con: sqlite3.Connection, ask: Ask, tmp_path: Path) -> None:
+    tasks = WatchedTable(Table("Tasks", [Field("Task ID"), Field("Task Name")]))
+    tasks.add({"Task ID": "1.6.1", "Task Name": "a stage's code in another table"})
+    airtable.site.base.tables["Tasks"] = tasks
+    path = tmp_path / "map.toml"
+    path.write_text(
+        "[tables.stages]\ntable = 'Stages'\nkey = 'Stage Code'\nprefix = 'BQX-'\ncodes = '1[.].*'\n"
+        "fields = {name = 'Stage Name'}\n"
+        "[tables.tasks]\ntable = 'Tasks'\nkey = 'Task ID'\ncodes = 'TSK-.*'\nfields = {name = 'Task Name'}\n"
+    )
+    tracker = airtable.tracker(mapping=TrackerMap.load(path))
+    for code in ("1.6.1", "TSK-1.6.1.1", "2.1"):
+        ask(code, name=f"of {code}")
+    out = deliver(con, tracker, clock=airtable.clock)
+    assert (out.delivered, out.dead) == ([1, 2], [3])
+    assert airtable.of("1.6.1") == [{"Stage Code": "BQX-1.6.1", "Stage Name": "of 1.6.1"}]
+    assert [f["Task Name"] for f in tasks.records.values()] == ["a stage's code in another table", "of TSK-1.6.1.1"]
+    assert set(tracker.read()) == {"1.6.1", "TSK-1.6.1.1"}
 
 
 def test_values_that_do_not_fit_say_why(airtable: Airtable) -> None:

@@ -139,7 +139,7 @@ class AirtableTracker:
         found: dict[str, Found] = {}
         for record in (record for page in pages for record in page):
             code = _code(table, record)
-            if code is None or (wanted is not None and code not in wanted):
+            if code is None or not table.takes(code) or (wanted is not None and code not in wanted):
                 continue
             there = record["fields"]
             fields = {ours: there.get(theirs) for ours, theirs in table.fields.items()}
