@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from benchmarks.soak.selection_world import noise_project, planted_sample
+from noise_worlds import REAL, WORLD_PAIRS, noise_project
 
 from bqx.build.project import Project
 from bqx.market.calendar import Calendar, month_span
 from bqx.research.dataset import Dataset
 from bqx.research.dataset_make import make_dataset
-
-__all__ = ["planted_sample"]
-WORLD_PAIRS = ("eurusd", "usdjpy")
-REAL = ("returns_raw_rate", "returns_std_rate", "technical_rate", "time_dual")
-"""Datasets of it that are built from its bars."""
 
 
 @pytest.fixture(scope="session")

@@ -142,6 +142,7 @@ def test_bars_left_by_brute_force(holiday_calendar: Calendar) -> None:
 def test_frames_and_names(made: tuple[Labels, Streams]) -> None:
     labels, _ = made
     back = Labels.of_frame(labels.frame())
+    assert dict(labels.frame().schema) == Labels.schema()
     assert all(np.array_equal(back.values[k], labels.values[k], equal_nan=True) for k in labels.values)
     assert np.array_equal(back.minute, labels.minute) and np.array_equal(back.left, labels.left)
     assert not any(s.is_nan().any() for s in labels.frame() if s.dtype == pl.Float32), "NULL is null"

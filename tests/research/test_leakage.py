@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from noise_worlds import REAL, WORLD_PAIRS
 
 from bqx.base.errors import CheckError
 from bqx.build.project import Project
@@ -23,7 +24,6 @@ from bqx.research.leakage.result import LeakResult
 from bqx.research.leakage.rows import Strata, stratified
 from bqx.research.leakage.suite import run_suite
 from bqx.research.selection.options import Options
-from conftest import REAL, WORLD_PAIRS
 
 PAIR = WORLD_PAIRS[0]
 

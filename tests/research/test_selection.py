@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from noise_worlds import planted_sample
 from scipy.stats import spearmanr
 
 from bqx.base.errors import SelectionError, UsageError
@@ -24,7 +25,6 @@ from bqx.research.selection.options import Options
 from bqx.research.selection.permutation import block_permutation, ridge_importance
 from bqx.research.selection.prefilter import prefilter
 from bqx.research.selection.whitened import Whitener, cross_moments, stability
-from conftest import planted_sample
 
 SMALL = Options(budget=40, rate=15, bqx=15, per_half=20, rounds=20, folds=2)
 ROWS, COLUMNS = 5000, 160
