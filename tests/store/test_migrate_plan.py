@@ -13,11 +13,13 @@ from bqx.base.errors import MigrationConflict, MigrationSpecError
 from bqx.market.pairs import PAIRS
 from bqx.store.migrate.budget import Budget, batches, need
 from bqx.store.migrate.inventory import Inventory, Part, Relation, Taken
+from bqx.store.migrate.ledger import Entry
 from bqx.store.migrate.live import left
 from bqx.store.migrate.names import core, follow, size
 from bqx.store.migrate.pattern import Pattern
 from bqx.store.migrate.plan import Plan
 from bqx.store.migrate.planner import make_plan
+from bqx.store.migrate.rollback import inverse
 from bqx.store.migrate.spec import Spec, parse_spec, read_spec
 
 SPEC = """
@@ -141,8 +143,12 @@ def test_any_plan_is_a_bijection(inventory: Inventory, word: str) -> None:
     assert len(renames) == len(pending) == len(set(renames.values()))
     staying = {name for name, taken in inventory.names.items() if taken.oid not in {s.oid for s in pending}}
     assert not staying & {s.new for s in pending if s.space[0] == "relation"}
-    back = [s.inverse() for s in pending]
+    applied = [
+        Entry(s.oid, s.kind, s.table, s.schema, s.old, s.new, s.group, s.column, "applied", 1, None) for s in pending
+    ]
+    back = inverse(plan, applied).steps
     assert {(s.space, s.new): (s.space, s.old) for s in back} == renames
+    assert {s.unit for s in back} <= {s.unit for s in pending}
     for s in plan.steps:
         assert size(s.new) <= 63 or any(f.case == "A5.8" for f in plan.findings)
     again = Plan.parse(plan.text())

@@ -21,6 +21,7 @@ from bqx.store.migrate.ledger import Entry, Ledger
 from bqx.store.migrate.live import read_plan
 from bqx.store.migrate.plan import Plan, Step
 from bqx.store.migrate.rows import Rows, count_rows, sample
+from bqx.store.migrate.spec import Spec
 
 if TYPE_CHECKING:
     import psycopg
@@ -81,7 +82,7 @@ def run_batch(
     with told(f"batch {number} of {of}"):
         with con.transaction():
             started = datetime.now(UTC)
-            _settings(con, spec.lock_timeout_ms, spec.statement_timeout_ms)
+            _settings(con, spec)
             counted = _lock_and_count(con, job, steps, done)
             before = _look_again(con, steps)
             names = {oid: r.name for oid, r in before.items()} | {s.oid: s.new for s in steps if s.is_table}
@@ -124,11 +125,12 @@ def _timed(done: Done, phase: str, *, locked: bool = True) -> Iterator[None]:
             done.locked += spent
 
 
-def _settings(con: psycopg.Connection[Any], lock_ms: int, statement_ms: int) -> None:
+def _settings(con: psycopg.Connection[Any], spec: Spec) -> None:
+    """Bounds of this transaction. It idles, holding writers off, for as long as other sessions count its tables."""
     con.execute(
         "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
-        " set_config('idle_in_transaction_session_timeout', %s, true), set_config('search_path', '', true)",
-        (f"{lock_ms}ms", f"{statement_ms}ms", f"{statement_ms}ms"),
+        " set_config('idle_in_transaction_session_timeout', '0', true), set_config('search_path', '', true)",
+        (f"{spec.lock_timeout_ms}ms", f"{spec.statement_timeout_ms}ms"),
     )
 
 
@@ -150,6 +152,8 @@ def _lock_and_count(con: psycopg.Connection[Any], job: Job, steps: Sequence[Step
             done.rows[group] += sum(n for oid, n in counted.items() if groups[oid] == group)
     with _timed(done, "waiting", locked=False):
         ddl.lock(con, steps, "ACCESS EXCLUSIVE")
+    idle = f"{job.plan.spec.statement_timeout_ms}ms"
+    con.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (idle,))
     return counted
 
 
