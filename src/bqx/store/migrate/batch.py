@@ -18,8 +18,8 @@ from bqx.store.migrate.checks import SAME, Check
 from bqx.store.migrate.connect import told
 from bqx.store.migrate.inventory import Inventory, Relation, Taken
 from bqx.store.migrate.ledger import Entry, Ledger
-from bqx.store.migrate.live import read_plan
 from bqx.store.migrate.plan import Plan, Step
+from bqx.store.migrate.planner import make_plan
 from bqx.store.migrate.rows import Rows, count_rows, sample
 from bqx.store.migrate.spec import Spec
 
@@ -233,10 +233,12 @@ def _assert(
     """The checks that can be made inside; of the whole schema when this transaction is the whole migration."""
     plan, oids = job.plan, [s.oid for s in steps if s.is_table]
     renamed = [e for e in entries if e.kind != "view"]
-    after = read_relations(con, oids)
     if whole:
         now = read_inventory(con, plan.spec.schema_name)
+        mine = set(oids)
+        after = {r.oid: r for r in now.relations if r.oid in mine}
     else:
+        after = read_relations(con, oids)
         taken = con.execute(
             "SELECT c.relname, c.oid::int8, c.relkind::text FROM pg_class c WHERE c.relname = ANY(%s)"
             " AND c.relnamespace = to_regnamespace(quote_ident(%s))",
@@ -255,5 +257,5 @@ def _assert(
         if plan.spec.expect.rows and job.rows == "exact":
             counted = {e.oid: e.before["rows"] for e in renamed if e.before and e.before["rows"] is not None}
             out.insert(3, checks.rows(renamed, counted, "before", None, plan.spec.expect.rows))
-        out.insert(1, checks.numbers(plan, read_plan(con, plan.spec, Ledger(con, plan.spec.ledger_schema))))
+        out.insert(1, checks.numbers(plan, make_plan(plan.spec, now)))
     return out
