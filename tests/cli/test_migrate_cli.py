@@ -124,6 +124,9 @@ def test_exit_codes(cli: Cli, tmp_path: Path, dsn: str) -> None:
         con.execute("INSERT INTO codes.a_rate_eurusd VALUES (2)")
     code, out, err = cli("verify", str(plan))
     assert code == 6 and "V5 rows         FAILS" in out and "BQX423" in err
+    assert cli("report", str(plan), "-o", str(tmp_path))[0] == 0
+    text = (tmp_path / "migration-codes.md").read_text()
+    assert "applied, VERIFICATION FAILED" in text and "must not be reported as done" in text
     spec.write_text("migration: codes\nrules: 7\n")
     code, _, err = cli("plan", str(spec))
     assert code == 2 and "s.yaml:2" in err
