@@ -615,7 +615,9 @@ def test_every_check_can_fail(world: Small, check: str, spoil: str) -> None:
         demand(found.values())
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     pairs=st.lists(st.sampled_from(PAIRS[:6]), unique=True, min_size=1, max_size=3),
     months=st.lists(st.sampled_from([(2024, m) for m in range(1, 13)]), unique=True, min_size=1, max_size=3),
