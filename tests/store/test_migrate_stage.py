@@ -183,8 +183,11 @@ def test_batches_by_lock_budget_and_back_again(stage: Stage) -> None:
     assert status(stage.dsn, stage.plan).state == "rolled back"
     facts = stage.facts()
     assert facts.state == "rolled back" and "taken back" in make_report(facts).markdown()
+    assert facts.finished is not None
     forth = apply(stage.dsn, stage.plan, Options(rows="skip", budget=Budget(2 * 400, 0)))
     assert forth.mode == "batched" and len(forth.batches) > 5
     assert sum(b.tables for b in forth.batches) == 1456
+    later = stage.facts()
+    assert later.state == "applied" and later.started is not None and later.started > facts.finished
     found = verify(stage.dsn, stage.plan, rows="skip")
     assert [c.id for c in found.checks if c.passed is None] == ["V5"] and found.passed

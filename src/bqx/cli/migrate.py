@@ -284,7 +284,7 @@ def verify(
         from bqx.store.migrate.verify import verify as ask
 
         told = Progress(quiet=app.log_json)
-        found = ask(dsn_of(app, dsn, dsn_secret), reviewed, rows=rows, told_=told)  # type: ignore[arg-type]
+        found = ask(dsn_of(app, dsn, dsn_secret), reviewed, rows=rows, progress=told)  # type: ignore[arg-type]
     emit(found.as_dict(), as_json, lambda: show_checks(found))
     demand(found.checks)
 
