@@ -20,6 +20,7 @@ from bqx.ops.tracker import schema
 from bqx.ops.tracker.airtable import AirtableTracker
 from bqx.ops.tracker.clock import Clock
 from bqx.ops.tracker.delivery import deliver
+from bqx.ops.tracker.limiter import Limiter
 from bqx.ops.tracker.mapping import TrackerMap
 from bqx.ops.tracker.outbox import Value, enqueue
 from bqx.ops.tracker.port import Change
@@ -102,6 +103,10 @@ class MortalTracker(AirtableTracker):
     """Dies just before or just after a write."""
 
     dies: str = ""
+
+    def __init__(self, *given: Any, clock: Clock, **more: Any) -> None:
+        super().__init__(*given, clock=clock, **more)
+        self._limiter = Limiter(clock)  # as in a process of its own, which knows nothing of the one before
 
     def write(self, changes: Any) -> None:
         if self.dies == "before":

@@ -32,10 +32,9 @@ def test_a_hundred_runs(tmp_path: Path, part: int) -> None:
     assert found["delivered"] > 200
 
 
-def test_two_runs_in_real_time(results: Path) -> None:
-    found = soak.tracker_runs(State.load("tracker-runs", 5, 2))
-    assert found["runs"] == 2
-    assert found["problems"] == []
+def test_a_run_in_real_time(results: Path) -> None:
+    found = soak.tracker_runs(State.load("tracker-runs", 1, 1))
+    assert found["ok"], found
 
 
 def _seen(problem: str, folder: Path, *likely: int) -> bool:

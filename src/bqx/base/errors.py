@@ -239,6 +239,41 @@ class TrackerPayload(TrackerError):  # noqa: N818
     next_step = "a status that claims work names its evidence; nothing that looks like a secret leaves this machine"
 
 
+class DatasetError(BqxError):
+    code, exit_code, title = "BQX801", 6, "a training dataset cannot be made, or is not what it was when it was made"
+    next_step = "`bqx dataset show NAME` says what it is made of; make it again under another name"
+
+
+class SealedError(BqxError):
+    code, exit_code, title = "BQX802", 5, "the sealed test was asked for, or was opened before"
+    next_step = "work on the folds before it; it is opened once a release, by `bqx dataset open`, and that is logged"
+
+
+class SelectionError(BqxError):
+    code, exit_code, title = "BQX803", 5, "a selection cannot have the columns it must"
+    next_step = "read which quota falls short and why candidates were left out; build more datasets or a longer history"
+
+
+class LeakError(BqxError):
+    code, exit_code, title = "BQX804", 5, "a leakage test failed, or could not compare enough"
+    next_step = "find the named column or rows before any result of this dataset is used"
+
+
+class LedgerError(BqxError):
+    code, exit_code, title = "BQX805", 6, "the ledger of trials cannot be used"
+    next_step = "restore research.sqlite from a backup; without it no later statistic knows how much was tried"
+
+
+class CausalityError(BqxError):
+    code, exit_code, title = "BQX811", 5, "a test of causality cannot be made on these series"
+    next_step = "read how many values, pairs or folds are missing; give a longer span, more pairs or shorter lags"
+
+
+class CausalityStateError(BqxError):
+    code, exit_code, title = "BQX812", 6, "the stored parts of a causality run are damaged or not of this run"
+    next_step = "remove the named folder and run it again; bars and features are not touched"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

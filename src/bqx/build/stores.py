@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bqx.base.config import CONFIG_NAME, Config, load_config
 from bqx.base.errors import ConfigError, ProjectError
+from bqx.store.collect import FOLDERS
 from bqx.store.lake import Lake
 from bqx.store.manifest import Manifest
 
@@ -53,13 +54,17 @@ def open_manifest(root: Path, config: Config) -> Manifest:
 
 
 def open_features(root: Path, config: Config, manifest: Manifest) -> FeatureStore:
+    """Two manifests share a folder after `bqx store copy` without a source. Then neither collects what the other may
+    refer to: bars stay for both, and the lake's files for the SQLite file."""
+    shared = config.store.server is not None and (root / MANIFEST_NAME).is_file()
     if config.store.kind == "lake":
-        return Lake(root, manifest, codec=config.store.codec)
+        kept = ("lake",) if shared and not config.store.on_server else ()
+        return Lake(root, manifest, codec=config.store.codec, collects=kept if shared else FOLDERS)
     from bqx.store.pg.manifest import PgManifest
     from bqx.store.pg.store import PostgresStore
 
     assert isinstance(manifest, PgManifest)
-    return PostgresStore(root, manifest)
+    return PostgresStore(root, manifest, collects=("spool",) if shared else ("bars", "spool"))
 
 
 def open_sql(project: Project) -> Sql:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ def upgrade(
     bqx or when months are added; --dry-run prints the statements. Nothing else makes tables."""
     from bqx.build.server_tables import wanted_tables
     from bqx.build.stores import project_config, server
+    from bqx.store.partition import PartitionKey
+    from bqx.store.pg.measure import footprint
     from bqx.store.pg.upgrade import upgrade as apply
 
     config = project_config(app.project_path, {})
@@ -57,13 +60,24 @@ def upgrade(
         reader=reader,
         writer=writer,
     )
+    began = time.perf_counter()
     done = apply(sessions, layout, wanted, dry_run=dry_run, progress=None if as_json else _progress)
+    seconds = time.perf_counter() - began
     if dry_run and not as_json:
         click.echo("".join(f"{statement};\n" for statement in done.statements), nl=False)
     verb = "would make" if dry_run else "made"
     months = f"{wanted.months[0]} to {wanted.months[-1]}" if wanted.months else "no month: import bars, or give --from"
-    text = f"{verb} {done.relations} tables in {len(done.steps)} steps; partitions for {months}"
-    emit(asdict(done), as_json, f"-- {text}" if dry_run else text)
+    text = f"{verb} {done.relations} tables in {len(done.steps)} steps, {seconds:.1f} s; partitions for {months}"
+    data = {**asdict(done), "seconds": round(seconds, 3)}
+    if wanted.months and not dry_run:
+        key = PartitionKey(next(iter(wanted.columns)), wanted.pairs[0], wanted.months[0])
+        found = footprint(sessions, layout, key)
+        data |= asdict(found)
+        text += (
+            f"\n{found.relations} relations, catalogue {found.catalogue_bytes / 1e6:.0f} MB; planning one pair's month:"
+            f" {found.warm_ms:.2f} ms, {found.cold_ms:.1f} ms in a new session"
+        )
+    emit(data, as_json, f"-- {text}" if dry_run else text)
 
 
 @click.command()

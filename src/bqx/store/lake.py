@@ -17,10 +17,15 @@ from bqx.store.partition import PartitionKey, check_dataset
 
 
 class Lake:
-    """`FeatureStore` on this machine's disk. `root` is the project folder; see the contract for what methods do."""
+    """`FeatureStore` on this machine's disk. `root` is the project folder; see the contract for what methods do.
 
-    def __init__(self, root: Path, manifest: Manifest, *, codec: Codec = "lz4") -> None:
-        self.root, self.manifest, self.codec = root, manifest, codec
+    collects : folders in which `gc` may delete files.
+    """
+
+    def __init__(
+        self, root: Path, manifest: Manifest, *, codec: Codec = "lz4", collects: Sequence[str] = collect.FOLDERS
+    ) -> None:
+        self.root, self.manifest, self.codec, self.collects = root, manifest, codec, collects
 
     def stage(
         self,
@@ -106,7 +111,12 @@ class Lake:
         self, *, keep_generations: int = 1, dry_run: bool = False, min_age_s: float | None = None
     ) -> collect.Collected:
         return collect.gc(
-            self.root, self.manifest, keep_generations=keep_generations, dry_run=dry_run, min_age_s=min_age_s
+            self.root,
+            self.manifest,
+            keep_generations=keep_generations,
+            dry_run=dry_run,
+            min_age_s=min_age_s,
+            folders=self.collects,
         )
 
     def compact(self, dataset: str | None = None, *, dry_run: bool = False) -> compact.Compacted:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from benchmarks.airtable.base import Field, Table
 from benchmarks.airtable.server import SCOPES, Token
+from benchmarks.airtable.watched import WatchedTable
 from benchmarks.airtable.world import TurnedClock, Vault, new_token
 from tracker_fixtures import Airtable, Ask
 
@@ -22,9 +24,12 @@ from bqx.base.errors import (
     TrackerUnreachable,
 )
 from bqx.ops.tracker.airtable import AirtableTracker
+from bqx.ops.tracker.airtable_schema import Column, held
 from bqx.ops.tracker.delivery import deliver
 from bqx.ops.tracker.mapping import TrackerMap
 
+SHORT = (10.0, 0.4)
+"""Seconds to connect and to read: shorter than a late answer takes."""
 Letters = Callable[[], list[tuple[str, str | None]]]
 
 
@@ -66,7 +71,8 @@ def test_a_read_waits_and_tries_again(airtable: Airtable, fault: str, least_s: f
     airtable.add("1.6.9")
     airtable.site.fault = once(fault)
     began = airtable.clock.monotonic()
-    assert set(airtable.tracker().read()) == {"1.6.9"}
+    tracker = airtable.tracker(timeout_s=SHORT) if fault == "late" else airtable.tracker()
+    assert set(tracker.read()) == {"1.6.9"}
     assert least_s <= airtable.clock.monotonic() - began <= most_s
     assert airtable.site.exceeded == 0
 
@@ -108,6 +114,12 @@ def test_five_requests_a_second_and_no_more(airtable: Airtable, con: sqlite3.Con
     assert 5.5 < airtable.clock.monotonic() - began < 9
 
 
+def test_trackers_opened_one_after_the_other_keep_the_limit_together(airtable: Airtable) -> None:
+    for _ in range(12):
+        airtable.tracker().read()
+    assert (airtable.site.requests, airtable.site.exceeded) == (12, 0)
+
+
 def test_two_hundred_and_fifty_changes_are_delivered_within_a_minute(
     airtable: Airtable, con: sqlite3.Connection, ask: Ask
 ) -> None:
@@ -128,7 +140,8 @@ def test_a_write_is_followed_by_a_look_not_by_a_write(
     ask("1.6.1", notes="mine")
     ask("2.1", notes="new")
     airtable.site.fault = lambda method, number: fault if number == 3 else ""
-    assert deliver(con, airtable.tracker(), clock=airtable.clock).delivered == [1, 2]
+    tracker = airtable.tracker(timeout_s=SHORT) if fault == "late" else airtable.tracker()
+    assert deliver(con, tracker, clock=airtable.clock).delivered == [1, 2]
     kinds = [e.what for e in airtable.table.events if e.code == "BQX-1.6.1"]
     assert ["write", "write"] not in [kinds[k : k + 2] for k in range(len(kinds))]
     assert [f["Notes"] for f in airtable.of("1.6.1") + airtable.of("2.1")] == ["mine", "new"]
@@ -273,6 +286,26 @@ def test_the_mapping_is_held_against_the_base(airtable: Airtable, tmp_path: Path
             airtable.tracker(mapping=TrackerMap.load(path)).probe()
 
 
+def test_each_code_goes_to_its_own_table(airtable: Airtable, con: sqlite3.Connection, ask: Ask, tmp_path: Path) -> None:
+    tasks = WatchedTable(Table("Tasks", [Field("Task ID"), Field("Task Name")]))
+    tasks.add({"Task ID": "1.6.1", "Task Name": "a stage's code in another table"})
+    airtable.site.base.tables["Tasks"] = tasks
+    path = tmp_path / "map.toml"
+    path.write_text(
+        "[tables.stages]\ntable = 'Stages'\nkey = 'Stage Code'\nprefix = 'BQX-'\ncodes = '1[.].*'\n"
+        "fields = {name = 'Stage Name'}\n"
+        "[tables.tasks]\ntable = 'Tasks'\nkey = 'Task ID'\ncodes = 'TSK-.*'\nfields = {name = 'Task Name'}\n"
+    )
+    tracker = airtable.tracker(mapping=TrackerMap.load(path))
+    for code in ("1.6.1", "TSK-1.6.1.1", "2.1"):
+        ask(code, name=f"of {code}")
+    out = deliver(con, tracker, clock=airtable.clock)
+    assert (out.delivered, out.dead) == ([1, 2], [3])
+    assert airtable.of("1.6.1") == [{"Stage Code": "BQX-1.6.1", "Stage Name": "of 1.6.1"}]
+    assert [f["Task Name"] for f in tasks.records.values()] == ["a stage's code in another table", "of TSK-1.6.1.1"]
+    assert set(tracker.read()) == {"1.6.1", "TSK-1.6.1.1"}
+
+
 def test_values_that_do_not_fit_say_why(airtable: Airtable) -> None:
     tracker = airtable.tracker()
     for fields, match in [
@@ -287,6 +320,27 @@ def test_values_that_do_not_fit_say_why(airtable: Airtable) -> None:
         "notes": "3",
         "status": "Done",
     }
+
+
+def test_values_take_the_form_in_which_they_come_back() -> None:
+    for kind, value, shown in [
+        ("dateTime", "2026-11-27T13:00:00+01:00", "2026-11-27T12:00:00.000Z"),
+        ("date", "2026-11-27", "2026-11-27"),
+        ("singleLineText", 1_456, "1456"),
+        ("multilineText", "a\nb", "a\nb"),
+        ("number", 6.5, 6.5),
+        ("date", "", None),
+    ]:
+        assert held(Column("F", kind), value, "here") == shown
+    for kind, value in [
+        ("dateTime", "2026-11-27T13:00:00"),
+        ("dateTime", "noon"),
+        ("date", "27.11.2026"),
+        ("singleLineText", "a\nb"),
+        ("number", "6"),
+    ]:
+        with pytest.raises(TrackerSchema):
+            held(Column("F", kind), value, "here")
 
 
 def test_a_token_that_changes_is_taken_up(airtable: Airtable) -> None:

@@ -105,7 +105,8 @@ def there(shell: Shell, airtable: Airtable, tmp_path: Path, monkeypatch: pytest.
         "BQX_SECRETS_PATH": str(vault),
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("bqx.ops.tracker.airtable.SystemClock", lambda: airtable.clock)
+    for module in ("airtable", "delivery", "sync", "check"):
+        monkeypatch.setattr(f"bqx.ops.tracker.{module}.SYSTEM", airtable.clock)
     return airtable
 
 

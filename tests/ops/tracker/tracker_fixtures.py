@@ -50,7 +50,7 @@ class Airtable:
 
     def tracker(self, **more: Any) -> AirtableTracker:
         vault = Vault(**{"airtable-token": self.token, "airtable-base": self.site.base.id})
-        given = {"endpoint": self.fake.url, "clock": self.clock, "timeout_s": (2.0, 0.5), "rng": random.Random(1)}
+        given = {"endpoint": self.fake.url, "clock": self.clock, "timeout_s": (10.0, 10.0), "rng": random.Random(1)}
         return AirtableTracker(vault, more.pop("mapping", TrackerMap.load()), **{**given, **more})
 
     def add(self, code: str | None, **fields: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -11,8 +12,8 @@ from bqx.base.errors import TrackerAccess, TrackerError, TrackerSchema, Unsuppor
 from bqx.base.secrets import SecretProvider
 from bqx.ops.tracker.airtable_schema import Column, columns, held
 from bqx.ops.tracker.client import Client
-from bqx.ops.tracker.clock import Clock, SystemClock
-from bqx.ops.tracker.limiter import Limiter, limit
+from bqx.ops.tracker.clock import SYSTEM, Clock
+from bqx.ops.tracker.limiter import limit, shared_limiter
 from bqx.ops.tracker.mapping import TableMap, TrackerMap
 from bqx.ops.tracker.outbox import Value
 from bqx.ops.tracker.port import Change, Found
@@ -51,11 +52,15 @@ class AirtableTracker:
     ) -> None:
         self._provider, self._mapping = provider, mapping
         self._names, self._endpoint, self._timeout_s = (token_name, base_name), endpoint, timeout_s
-        clock = clock or SystemClock()
-        self._limiter = Limiter(clock)
+        clock = clock or SYSTEM
+        self._limiter = shared_limiter(clock, endpoint or "")
         self._client = Client(clock, patience_s=patience_s, rng=rng)
         self._columns: dict[str, dict[str, Column]] = {}
         self._session: Api | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name} {hashlib.sha256(self._base_id().encode()).hexdigest()[:8]}"
 
     def probe(self) -> str:
         api, base = self._api(), self._base_id()
@@ -134,7 +139,7 @@ class AirtableTracker:
         found: dict[str, Found] = {}
         for record in (record for page in pages for record in page):
             code = _code(table, record)
-            if code is None or (wanted is not None and code not in wanted):
+            if code is None or not table.takes(code) or (wanted is not None and code not in wanted):
                 continue
             there = record["fields"]
             fields = {ours: there.get(theirs) for ours, theirs in table.fields.items()}

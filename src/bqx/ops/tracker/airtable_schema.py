@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 from bqx.base.errors import TrackerSchema
@@ -62,7 +63,25 @@ def held(column: Column, value: object, where: str) -> Value:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:.12g}"
     if column.kind == SELECT:
         _allowed(column, text, where)
+    if column.kind in DAY:
+        return _time(column, text, where)
+    if column.kind != "multilineText" and "\n" in text:
+        raise TrackerSchema(f"{column.name!r} is a {column.kind}, the value has several lines", where=where)
     return text
+
+
+def _time(column: Column, text: str, where: str) -> str:
+    """A day, or a time in UTC with milliseconds: the form in which Airtable gives it back."""
+    try:
+        if column.kind == "date":
+            return date.fromisoformat(text).isoformat()
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except ValueError:
+        pass
+    form = "2026-11-27" if column.kind == "date" else "2026-11-27T12:00:00Z"
+    raise TrackerSchema(f"{text!r} is no {column.kind}", where=where, fix=f"write it like {form}")
 
 
 def _allowed(column: Column, option: str, where: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bqx.base.errors import TrackerDrift, TrackerStale
 from bqx.ops.tracker import box
-from bqx.ops.tracker.clock import Clock, SystemClock
+from bqx.ops.tracker.clock import SYSTEM, Clock
 from bqx.ops.tracker.drift import Difference, Records, differences
 from bqx.ops.tracker.port import Tracker
 from bqx.ops.tracker.sync import last_sync
@@ -45,7 +45,7 @@ def check(
     TrackerStale: the last sync is older than `max_age_s`, or changes wait. TrackerDrift: dead letters, or a difference.
     Otherwise TrackerUnreachable, TrackerAccess, TrackerSchema: the tracker is read now, not remembered.
     """
-    clock = clock or SystemClock()
+    clock = clock or SYSTEM
     now, last = clock.now_us(), last_sync(con, tracker)
     waiting, oldest = box.waiting(con)
     if waiting:

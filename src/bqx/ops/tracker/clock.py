@@ -35,3 +35,7 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+SYSTEM = SystemClock()
+"""The one that is used unless another is given: what is counted by it is counted a process."""

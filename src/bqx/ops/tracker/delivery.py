@@ -19,7 +19,7 @@ from bqx.base.errors import (
 from bqx.base.runlog import event
 from bqx.ops.tracker import box
 from bqx.ops.tracker.box import Effect, Entry
-from bqx.ops.tracker.clock import Clock, SystemClock
+from bqx.ops.tracker.clock import SYSTEM, Clock
 from bqx.ops.tracker.lock import delivering
 from bqx.ops.tracker.outbox import Value, check_payload
 from bqx.ops.tracker.port import Change, Found, Tracker, Uncertain, same
@@ -60,7 +60,7 @@ def deliver(con: sqlite3.Connection, tracker: Tracker, *, clock: Clock | None = 
     payloads with secrets. When the tracker cannot be reached or refuses the token, everything keeps waiting and
     `problem` says why. One process at a time delivers; a second one returns at once.
     """
-    clock, out = clock or SystemClock(), Delivery()
+    clock, out = clock or SYSTEM, Delivery()
     box.refuse_inside(con)
     with delivering(con) as mine:
         if mine and box.waiting(con)[0]:
@@ -118,7 +118,7 @@ class _Round:
 
     def _compare(self, entry: Entry, wanted: Mapping[str, Value], found: Found | None) -> Change | None:
         """None when the change is in place and settled; else what to write. Raises for what must not be written."""
-        known = box.seen(self._con, self._tracker.name, entry.code)
+        known = box.seen(self._con, self._tracker.identity, entry.code)
         written = self._written.get(entry.id)
         if found is None:
             if any(value is not None for value in known.values()):
@@ -141,7 +141,7 @@ class _Round:
             in_place = {n: v for n, v in wanted.items() if n not in differing}
             with box.transaction(self._con):  # a write that was cut short had an effect on these
                 now, effects = self._clock.now_us(), _effects(in_place, written)
-                box.note_effects(self._con, self._tracker.name, entry, effects, now)
+                box.note_effects(self._con, self._tracker.identity, entry, effects, now)
             raise TrackerConflict(
                 f"{', '.join(foreign)} of {entry.code} was changed in the tracker",
                 where=self._tracker.name,
@@ -176,7 +176,7 @@ class _Round:
             for code, nothing in empty.items():
                 if code not in found or found[code].copies == 1:
                     there = {**nothing, **(found[code].fields if code in found else {})}
-                    box.note_seen(self._con, self._tracker.name, code, there, now, replace=False)
+                    box.note_seen(self._con, self._tracker.identity, code, there, now, replace=False)
 
     def _write(self, entries: list[Entry], changes: Mapping[int, Change]) -> None:
         alone = next((entry for entry in entries if entry.id in self._one_by_one), None)
@@ -215,7 +215,7 @@ class _Round:
     def _settle(self, entry: Entry, wanted: Mapping[str, Value], written: _Written | None) -> None:
         now = self._clock.now_us()
         with box.transaction(self._con):
-            box.settle(self._con, self._tracker.name, entry, _effects(wanted, written), now)
+            box.settle(self._con, self._tracker.identity, entry, _effects(wanted, written), now)
         self._out.delivered.append(entry.id)
         self._out.longest_s = max(self._out.longest_s, (now - entry.made_at) / 1e6)
 

@@ -36,7 +36,8 @@ class Difference:
         return self.why in ("deleted in the tracker", "changed in the tracker") or self.why.endswith(" records")
 
     def __str__(self) -> str:
-        return f"{self.code} {self.field}: plan {self.plan!r}, tracker {self.tracker!r} ({self.why})"
+        claim = f" evidence {self.evidence!r}," if self.evidence is not None else ""
+        return f"{self.code} {self.field}: plan {self.plan!r},{claim} tracker {self.tracker!r} ({self.why})"
 
 
 def differences(
@@ -54,7 +55,7 @@ def differences(
     there = tracker.read() if found is None else found
     queued, out = _queued(con), []
     for code in sorted(expected):
-        record, known = there.get(code), box.seen(con, tracker.name, code)
+        record, known = there.get(code), box.seen(con, tracker.identity, code)
         shown = tracker.shown(code, expected[code])
         for field in sorted(shown):
             value = record.fields.get(field) if record is not None else None

@@ -26,6 +26,10 @@ class FileTracker(ABC):
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
+    @property
+    def identity(self) -> str:
+        return self.name
+
     def probe(self) -> str:
         return f"{self.name} tracker in {self.folder}, {len(self._load())} records"
 

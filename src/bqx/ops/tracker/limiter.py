@@ -35,6 +35,14 @@ class Limiter:
         self._ends.append(self._clock.monotonic())
 
 
+_shared: dict[tuple[int, str], Limiter] = {}
+
+
+def shared_limiter(clock: Clock, endpoint: str) -> Limiter:
+    """The one of this process for `endpoint`: trackers that are opened one after the other keep the limit together."""
+    return _shared.setdefault((id(clock), endpoint), Limiter(clock))
+
+
 def limit(session: requests.Session, limiter: Limiter) -> None:
     """Let every request of `session`, whoever makes it, pass `limiter`."""
     from requests.adapters import HTTPAdapter

@@ -51,6 +51,10 @@ class TableMap(BaseModel):
             raise ValueError(f"two of our fields go to {', '.join(twice)}")
         return fields
 
+    def takes(self, code: str) -> bool:
+        """Whether `code` lives in this table."""
+        return re.fullmatch(self.codes, code) is not None
+
     def word(self, name: str, value: object, where: str) -> object:
         """Our word as their option; TrackerSchema for one that the mapping does not know."""
         words = self.values.get(name)
@@ -98,7 +102,7 @@ class TrackerMap:
 
     def table_of(self, code: str) -> TableMap:
         """The one table that takes `code`; TrackerSchema when none or several do."""
-        takers = [name for name, table in self.tables.items() if re.fullmatch(table.codes, code)]
+        takers = [name for name, table in self.tables.items() if table.takes(code)]
         if len(takers) != 1:
             raise TrackerSchema(
                 f"code {code} belongs to {' and '.join(takers) or 'no table'} of the mapping",

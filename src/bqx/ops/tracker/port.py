@@ -48,6 +48,11 @@ class Tracker(Protocol):
         ...
 
     @property
+    def identity(self) -> str:
+        """Which one it is, such as one base of several, without its id: what was seen in another is forgotten."""
+        ...
+
+    @property
     def batch(self) -> int:
         """How many changes one write takes."""
         ...

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bqx.base.errors import UsageError
 from bqx.base.runlog import current_run
 from bqx.ops.tracker import box
-from bqx.ops.tracker.clock import Clock, SystemClock
+from bqx.ops.tracker.clock import SYSTEM, Clock
 from bqx.ops.tracker.delivery import Delivery, deliver
 from bqx.ops.tracker.drift import Difference, Records, differences
 from bqx.ops.tracker.outbox import enqueue
@@ -43,7 +43,7 @@ def sync(
     evidence contradicts is not sent. The time is recorded when everything was delivered and read; errors of the
     tracker are in `delivery.problem`, not raised.
     """
-    clock = clock or SystemClock()
+    clock = clock or SYSTEM
     strange = sorted(set(overwrite) - set(expected))
     if strange:
         raise UsageError(f"the plan has no record {', '.join(strange)}", fix="name codes that `bqx tracker diff` shows")
@@ -71,7 +71,7 @@ def sync(
 
 def last_sync(con: sqlite3.Connection, tracker: Tracker) -> int | None:
     """When everything was delivered and read last, microseconds UTC; None for never."""
-    row = con.execute("SELECT at FROM tracker_sync WHERE tracker = ?", (tracker.name,)).fetchone()
+    row = con.execute("SELECT at FROM tracker_sync WHERE tracker = ?", (tracker.identity,)).fetchone()
     return None if row is None else int(row[0])
 
 
@@ -80,9 +80,9 @@ def _agree(con: sqlite3.Connection, tracker: Tracker, codes: Collection[str], cl
     there = tracker.read(codes)
     with box.transaction(con):
         for code in codes:
-            con.execute("DELETE FROM tracker_seen WHERE tracker = ? AND code = ?", (tracker.name, code))
+            con.execute("DELETE FROM tracker_seen WHERE tracker = ? AND code = ?", (tracker.identity, code))
             if code in there:
-                box.note_seen(con, tracker.name, code, there[code].fields, clock.now_us(), replace=True)
+                box.note_seen(con, tracker.identity, code, there[code].fields, clock.now_us(), replace=True)
     for code in codes:
         ids = [i for (i,) in con.execute("SELECT id FROM tracker_outbox WHERE status = 'dead' AND code = ?", (code,))]
         if ids:
@@ -104,9 +104,9 @@ def _remember(
     with box.transaction(con):
         for code in expected:
             if code in there and there[code].copies == 1:
-                box.note_seen(con, tracker.name, code, there[code].fields, now, replace=False)
+                box.note_seen(con, tracker.identity, code, there[code].fields, now, replace=False)
         run = current_run().run_id
-        con.execute("INSERT OR REPLACE INTO tracker_sync VALUES (?, ?, ?, ?)", (tracker.name, now, run, len(there)))
+        con.execute("INSERT OR REPLACE INTO tracker_sync VALUES (?, ?, ?, ?)", (tracker.identity, now, run, len(there)))
 
 
 def _add(total: Delivery, more: Delivery) -> None:

@@ -63,7 +63,10 @@ def connect(
         "lock_timeout": f"{limits.lock * 1000:.0f}",
         "statement_timeout": f"{limits.statement * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{limits.idle * 1000:.0f}",
-        "extra_float_digits": "1",
+        # what a client that vanished without a word held is free again after a minute, not after two hours
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
     }
     options = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in settings.items())
     given = f"{parameters.pop('options')} " if parameters.get("options") else ""

@@ -39,7 +39,7 @@ class Sessions:
         limits: Limits | None = None,
     ) -> None:
         self.search_path, self.wait, self.limits = search_path, wait, limits
-        self._dsn = dsn
+        self.dsn = dsn
         self._idle: list[Connection] = []
         self._pid = os.getpid()
         self._guard = threading.Lock()
@@ -75,7 +75,7 @@ class Sessions:
         give_up, pause = time.monotonic() + (self.wait if self._met else 0.0), 0.05
         while True:
             try:
-                con = connect(self._dsn(), search_path=self.search_path, limits=self.limits)
+                con = connect(self.dsn(), search_path=self.search_path, limits=self.limits)
             except ServerError:
                 if time.monotonic() + pause > give_up:
                     raise

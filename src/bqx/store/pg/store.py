@@ -25,10 +25,11 @@ class PostgresStore:
     """`FeatureStore` on a PostgreSQL server. `root` is the project folder, where staged rows wait in `spool/`.
 
     It holds the current generation only: `as_of` raises Unsupported. Tables are made by `bqx store upgrade`.
+    collects : folders in which `gc` may delete files.
     """
 
-    def __init__(self, root: Path, manifest: PgManifest) -> None:
-        self.root, self.manifest = root, manifest
+    def __init__(self, root: Path, manifest: PgManifest, *, collects: Sequence[str] = ("bars", "spool")) -> None:
+        self.root, self.manifest, self.collects = root, manifest, collects
 
     def stage(
         self,
@@ -109,7 +110,12 @@ class PostgresStore:
         self, *, keep_generations: int = 1, dry_run: bool = False, min_age_s: float | None = None
     ) -> collect.Collected:
         return collect.gc(
-            self.root, self.manifest, keep_generations=keep_generations, dry_run=dry_run, min_age_s=min_age_s
+            self.root,
+            self.manifest,
+            keep_generations=keep_generations,
+            dry_run=dry_run,
+            min_age_s=min_age_s,
+            folders=self.collects,
         )
 
     def compact(self, dataset: str | None = None, *, dry_run: bool = False) -> Compacted:
