@@ -441,7 +441,11 @@ def test_in_model_is_evidence_too(staged: Path, opened: Opened, tmp_path: Path) 
     with pytest.raises(StageBlocked, match=r"stage 1\.6\.10 is defined"):
         record_model(project, PLAN, state, "m1", ["returns_raw_rate.ret_1", "technical_rate.rsi_7"])
     assert "in model" not in {e.level for e in state.evidence()}
-    names = ["returns_raw_rate.ret_1", f"time_dual.{project.catalogue['time_dual'].columns[0].name}"]
+    names = [
+        "returns_raw_rate.ret_1",
+        "returns_raw_rate.ret_1.lag5",
+        f"time_dual.{project.catalogue['time_dual'].columns[0].name}",
+    ]
     assert set(record_model(project, PLAN, state, "m1", names)) == {"1.7.3", "1.8.1"}
     board = make_board(project, PLAN, state)
     assert {board[n].status for n in ("1.7.3", "1.8.1")} == {"in model"}

@@ -44,7 +44,7 @@ def migration_facts(project: Project, board: Board, stage: Stage) -> dict[str, A
         raise StageFailed(
             f"{bad[0].what}: {bad[0].observed} instead of {bad[0].expected}",
             where=f"stage {stage.id}",
-            fix="rename them: `bqx store migrate`, docs/stages.md",
+            fix="rename them: `bqx migrate`, docs/migrate.md",
         )
     return {
         "kind": "migration",
