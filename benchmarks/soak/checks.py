@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.kill import kill
 from benchmarks.soak.promises import promises
 from benchmarks.soak.regimes import regimes
@@ -28,6 +29,14 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "causality-clock": Check(
+        "Granger of 756 directed pairs over a month of 1-minute returns within 5 minutes, equal to statsmodels'",
+        clock, 28, "pairs", "benchmarks/test_causality_soak.py",
+    ),
+    "causality-fdr": Check(
+        "worlds without links: false discovery rate of each method and both at or under q; planted links are found",
+        fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
+    ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
