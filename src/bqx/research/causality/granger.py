@@ -164,7 +164,7 @@ def _tests(data: Lagged, base: list[int], tested: list[int], y: int, fitted: tup
     wald_p = f_tail(wald, m, freedom)
     strongest = int(np.argmax(np.abs(effect) / np.sqrt(np.diag(cover))))
     answer = Granger(
-        own, m, extra, n, f, f_tail(f, m, freedom), wald, wald_p, lm_p, min(max(wald_p, lm_p) * paid, 1.0), strongest + 1,
-        1 if effect[strongest] > 0 else -1, math.log(before / after),
+        own, m, extra, n, f, f_tail(f, m, freedom), wald, wald_p, lm_p, min(max(wald_p, lm_p) * paid, 1.0),
+        strongest + 1, 1 if effect[strongest] > 0 else -1, math.log(before / after),
     )  # fmt: skip
     return Fit(answer, base, tested, small, large, tilde, null_error)
