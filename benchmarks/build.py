@@ -30,12 +30,12 @@ END = minute_of(datetime(2024, 8, 1, tzinfo=UTC))
 MEMORY_BAR = 1.5
 
 
-def prepare(root: Path, pairs: tuple[str, ...], end: int = END) -> Path:
+def prepare(root: Path, pairs: tuple[str, ...], end: int = END, start: int = START) -> Path:
     """A project with bars of the month and of what its longest warm-up needs before it."""
     project = Project.create(root, pairs=pairs)
     for pair in pairs:
-        frames = simulate(project.calendar, START, end, seed=7, pairs=[pair], origin_minute=START)
-        project.bars.ingest(pair, frames[pair], simulated_source(7, origin_minute=START))
+        frames = simulate(project.calendar, start, end, seed=7, pairs=[pair], origin_minute=start)
+        project.bars.ingest(pair, frames[pair], simulated_source(7, origin_minute=start))
     project.close()
     return root
 
@@ -54,6 +54,8 @@ def worker(root: Path, datasets: tuple[str, ...] | None, month: str, threads: in
         "bytes": report.bytes,
         "seconds": round(report.seconds, 3),
         "cpu_seconds": round(spent, 3),
+        "fit_seconds": round(report.fit_seconds, 3),
+        "fits": report.fits,
         "threads": report.threads,
         "peak_gb": round(peak_bytes() / 1e9, 3),
     }

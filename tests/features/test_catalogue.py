@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bqx.base.errors import CheckError
+from bqx.cli.main import main
 from bqx.features.catalogue import count, own_datasets
+from bqx.features.declare import Dataset
+from bqx.features.stages import GROUPS, by_stage, group_of
 
 HOMES = list(own_datasets().values())
-GROUPS = {
+FAMILIES = {
     "rate": (268, {"technical", "statistics", "bollinger", "fibonacci", "volume", "correlation"}),
     "bqx": (300, {"technical", "statistics", "bollinger", "fibonacci", "volume", "correlation"}),
     "cross": (346, {"returns_raw", "returns_std", "momentum_w15", "momentum_w30", "momentum_w60", "momentum_w240",
@@ -31,22 +37,54 @@ def test_totals() -> None:
     assert len(HOMES) - 1 == 35, "base_bqx is an input, not one of the 35"
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", FAMILIES)
 def test_groups(group: str) -> None:
-    total, names = GROUPS[group]
+    total, names = FAMILIES[group]
     mine = [h for h in HOMES if h.counted and h.family in names and (group not in ("rate", "bqx") or h.domain == group)]
     assert {h.family for h in mine} == names
     assert sum(len(h.columns) for h in mine) == total
 
 
 def test_every_counted_column_has_one_stage() -> None:
-    stages = Counter()
+    rows = {row.stage: row for row in by_stage(HOMES)}
+    stages = Counter({home.stage: 0 for home in HOMES})
     for home in HOMES:
-        assert home.stage, home.name
         stages[home.stage] += len(home.columns) if home.counted else 0
-    assert stages["1.6.9a"] == 184
-    assert sum(n for stage, n in stages.items() if stage != "1.6.9a") == 1080
-    assert {"1.7.1": 168, "1.7.2": 112, "1.7.3": 56, "1.8.1": 10}.items() <= stages.items()
+    assert {stage: row.counted for stage, row in rows.items()} == {s: n for s, n in stages.items() if s != "base"}
+    assert sum(row.counted for row in rows.values()) - rows["1.6.9a"].counted == 1080
+    assert [sum(len(h.columns) for h in HOMES if h.counted and group_of(h) == g) for g in GROUPS] == [
+        268,
+        300,
+        346,
+        350,
+    ]
+
+
+def _moved(name: str, **change: object) -> list[Dataset]:
+    return [replace(h, **change) if h.name == name else h for h in HOMES]
+
+
+@pytest.mark.parametrize(
+    ("homes", "message"),
+    [
+        (_moved("time_dual", stage="1.9"), "'1.9' is not in the plan"),
+        (_moved("time_dual", stage="1.8.2"), "1.8.1 has 0 counted columns, the plan says 10"),
+        (_moved("volume_bqx", columns=HOMES[0].columns), "1.6.15 has 43 counted columns, the plan says 48"),
+        (_moved("volume_rate", inherited=False), "inherited"),
+        ([*HOMES, next(h for h in HOMES if h.name == "time_dual")], "belongs to stages 1.8.1 and 1.8.1"),
+    ],
+)
+def test_a_column_of_no_stage_or_of_two_is_found(homes: list[Dataset], message: str) -> None:
+    with pytest.raises(CheckError, match=message):
+        by_stage(homes)
+
+
+def test_coverage_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["features", "coverage", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["counted"], found["built_by_stages"], found["candidates"]) == (1264, 1080, 2640)
+    main(["features", "coverage"])
+    assert "268 + 300 + 346 + 350 = 1,264" in capsys.readouterr().out
 
 
 @pytest.mark.real_data

@@ -1,22 +1,14 @@
-"""A small project whose 33 counted datasets hold invented values, and the dataset made of it."""
+"""A small project with 33 counted datasets, most of invented values, and the dataset made of it."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from benchmarks.soak.selection_world import noise_project
+from noise_worlds import REAL, WORLD_PAIRS, noise_project
 
 from bqx.build.project import Project
 from bqx.market.calendar import Calendar, month_span
 from bqx.research.dataset import Dataset
 from bqx.research.dataset_make import make_dataset
-
-NOISE_PAIRS = ("eurusd", "usdjpy")
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +17,7 @@ def noise_world(tmp_path_factory: pytest.TempPathFactory) -> Project:
     calendar = Calendar.load()
     start = calendar.week_start(month_span("2024_02")[0])
     end = calendar.at_ordinal(calendar.ordinal(start) + 6 * 7200 - 1) + 1
-    return noise_project(tmp_path_factory.mktemp("noise") / "project", NOISE_PAIRS, start, end, seed=3)
+    return noise_project(tmp_path_factory.mktemp("noise") / "project", WORLD_PAIRS, start, end, seed=3, real=REAL)
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ def _walk_labels(price: np.ndarray, first: int) -> Labels:
 
 def test_signs_and_band(made: tuple[Labels, Streams]) -> None:
     """Positive is a rising price; inside one round trip the class is 0; the cost is the quoted spread."""
-    labels, streams = made
+    labels, _ = made
     cost, move, sign = labels.values["cost"], labels.values["r_60"], target("y5_60").value(labels)
     ok = np.isfinite(sign)
     np.testing.assert_array_equal(sign[ok], np.where(np.abs(move) <= cost, 0, np.sign(move))[ok])
@@ -142,6 +142,7 @@ def test_bars_left_by_brute_force(holiday_calendar: Calendar) -> None:
 def test_frames_and_names(made: tuple[Labels, Streams]) -> None:
     labels, _ = made
     back = Labels.of_frame(labels.frame())
+    assert dict(labels.frame().schema) == Labels.schema()
     assert all(np.array_equal(back.values[k], labels.values[k], equal_nan=True) for k in labels.values)
     assert np.array_equal(back.minute, labels.minute) and np.array_equal(back.left, labels.left)
     assert not any(s.is_nan().any() for s in labels.frame() if s.dtype == pl.Float32), "NULL is null"

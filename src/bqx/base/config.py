@@ -45,6 +45,13 @@ def load_config(root: Path, overrides: Mapping[str, str] = {}) -> Config:
     if config.secrets.provider == "file" and config.secrets.path is None:
         where = places.get("secrets.provider", f"{path}, key secrets.path")
         raise ConfigError("secrets.provider is 'file' but secrets.path is not set", where=where, fix="set secrets.path")
+    if config.store.on_server and config.store.server is None:
+        where = places.get("store.kind") or places.get("store.manifest") or str(path)
+        raise ConfigError(
+            "the store is in PostgreSQL but store.server is not set",
+            where=where,
+            fix="set it to the name of the secret that holds the DSN",
+        )
     return config
 
 
@@ -67,7 +74,8 @@ t0 = "{t0}"                  # "auto": first minute all pairs have; "seed": 2024
 calendar = "default"         # or the path of a holiday file, relative to this folder
 
 [store]
-kind = "lake"
+kind = "lake"                # lake (files) or postgres, see docs/postgres.md
+# server = "fx-db"           # for postgres: name of the secret that holds the DSN
 codec = "lz4"                # lz4, zstd or uncompressed
 keep_generations = 1         # superseded generations that `bqx store gc` leaves for --as-of
 
@@ -81,6 +89,15 @@ provider = "none"            # none, file, aws (AWS Secrets Manager) or keyring 
 # path = "/run/secrets/bqx"  # file: a folder with one file a secret, or a TOML file of mode 0600
 # region = "eu-west-1"       # aws
 prefix = "bqx/"              # put before each name at aws and keyring
+
+[tracker]
+kind = "local"               # local, export (CSV and Markdown) or airtable; see docs/tracker.md
+path = "tracker"             # local and export: the folder of their files
+# mapping = "tracker.toml"   # airtable: our fields and words -> its fields and options
+token_name = "airtable-token"  # what the secrets provider calls the token
+base_name = "airtable-base"  # ... and the id of the base
+# endpoint = "https://..."   # airtable: another address than the library's; plain http for this machine only
+max_age_min = 15             # minutes: `bqx stage run` stops when the last sync is older
 
 [log]
 level = "info"               # debug, info, warning or error, for --log-json

@@ -99,6 +99,56 @@ class DiskError(BqxError):
     next_step = "free the amount named, or put the project on a larger disk; `bqx store gc` removes old generations"
 
 
+class ServerError(BqxError):
+    code, exit_code, title = "BQX410", 12, "the PostgreSQL server cannot be reached or has gone"
+    next_step = "see that the server runs and can be reached; the same command goes on where it stopped"
+
+
+class RoleError(BqxError):
+    code, exit_code, title = "BQX411", 6, "the database role may not do that"
+    next_step = "use the role that docs/postgres.md names, or have the owner run `bqx store upgrade` for this one"
+
+
+class TablesError(BqxError):
+    code, exit_code, title = "BQX412", 6, "the tables in PostgreSQL are not those this bqx needs"
+    next_step = "`bqx store upgrade --dry-run` says what is missing; `bqx store upgrade` makes it"
+
+
+class MigrationSpecError(BqxError):
+    code, exit_code, title = "BQX420", 2, "a migration's specification or plan file is wrong"
+    next_step = "mend the named line, or make the plan anew with `bqx migrate plan`"
+
+
+class MigrationConflict(BqxError):  # noqa: N818 - what is in the way
+    code, exit_code, title = "BQX421", 4, "a new name is taken, or the plan no longer fits the database"
+    next_step = "look at what holds the name; then `bqx migrate plan` again. Nothing was renamed"
+
+
+class MigrationLocked(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX422", 5, "a lock could not be had in time, or another operator migrates"
+    next_step = "wait for the named sessions or end them yourself, then run the same command again"
+
+
+class VerificationError(BqxError):
+    code, exit_code, title = "BQX423", 6, "a migration's assertion does not hold"
+    next_step = "read expected and observed of the named check; inside the transaction all was rolled back"
+
+
+class PreflightError(BqxError):
+    code, exit_code, title = "BQX424", 7, "a migration may not start as things are"
+    next_step = "settle each finding or allow it by name in the specification; nothing was renamed"
+
+
+class MigrationBroken(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX425", 9, "the server or the connection went away in mid-migration"
+    next_step = "`bqx migrate status` says what is renamed; the same command goes on from there"
+
+
+class MigrationDenied(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX426", 6, "the database refused a statement of a migration"
+    next_step = "read the server's words; what was not committed is rolled back"
+
+
 class BuildError(BqxError):
     code, exit_code, title = "BQX501", 9, "some units failed; the rest was built"
     next_step = "read each unit's reason; `bqx build run` tries the failed ones only"
@@ -117,6 +167,76 @@ class SecretError(BqxError):
 class SecretLeak(BqxError):  # noqa: N818 - what happened, not what went wrong
     code, exit_code, title = "BQX602", 5, "the secret scan found something"
     next_step = "change the secret at its issuer first, then clean up: docs/security.md"
+
+
+class PlanError(BqxError):
+    code, exit_code, title = "BQX701", 3, "the plan, or a file added to it, cannot be used"
+    next_step = "correct the named key; docs/stages.md lists the keys, and a cycle is printed with its path"
+
+
+class StageBlocked(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX702", 7, "a stage may not run now"
+    next_step = "`bqx stage show ID` lists what is in its way; nothing was built and nothing was marked"
+
+
+class StageFailed(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX703", 5, "a stage was built but its evidence does not hold"
+    next_step = "read which column or partition differs; the stage keeps its status, and running it again goes on"
+
+
+class ReportError(BqxError):
+    code, exit_code, title = "BQX704", 5, "a stage report cannot be published"
+    next_step = "read which sum or number is at fault; the report stays a draft"
+
+
+class ConsoleError(BqxError):
+    code, exit_code, title = "BQX705", 7, "the console cannot be served"
+    next_step = "give another `--port`, or end the program that listens there"
+
+
+class TrackerError(BqxError):
+    code, exit_code, title = "BQX711", 9, "the tracker refused a change or gave an answer that cannot be right"
+    next_step = "read the reason; the change waits in the outbox: `bqx tracker log --waiting`"
+
+
+class TrackerUnreachable(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX712", 9, "the tracker cannot be reached now"
+    next_step = "nothing is lost: `bqx tracker sync` delivers what waits once the tracker answers"
+
+
+class TrackerAccess(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX713", 10, "the tracker does not let this token do what is needed"
+    next_step = "give the token the named scopes and the base, or store a new one at the secrets provider"
+
+
+class TrackerSchema(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX714", 3, "the mapping and the tracker's tables disagree"
+    next_step = "correct the named line of the mapping file, or the tracker's field; docs/tracker.md"
+
+
+class TrackerKey(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX715", 5, "a code that must name one record names none or several"
+    next_step = "make the code unique in the tracker, then `bqx tracker sync --replay`"
+
+
+class TrackerConflict(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX716", 5, "somebody changed in the tracker what was about to be written"
+    next_step = "look with `bqx tracker diff`; then correct the tracker, or `bqx tracker sync --overwrite CODE`"
+
+
+class TrackerStale(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX717", 5, "the tracker is not up to date"
+    next_step = "run `bqx tracker sync`"
+
+
+class TrackerDrift(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX718", 5, "the tracker says something else than plan and evidence"
+    next_step = "look with `bqx tracker diff`, then `bqx tracker sync`"
+
+
+class TrackerPayload(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX719", 5, "a change that may not go to a tracker"
+    next_step = "a status that claims work names its evidence; nothing that looks like a secret leaves this machine"
 
 
 class DatasetError(BqxError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ _PAIRS = (
 )
 ALL_PAIRS: tuple[str, ...] = tuple(_PAIRS.split())  # bqx.market.pairs.PAIRS, by test: base may not import market
 SEED_T0 = "2024-07-01T00:00:00+00:00"
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -68,9 +70,28 @@ class ProjectSettings(_Section):
 
 
 class StoreSettings(_Section):
-    kind: Literal["lake"] = "lake"
+    """kind : where features are kept. manifest : where names are, `postgres` for several hosts; a store in PostgreSQL
+    has its manifest in the same database whatever this says. server : name of the secret that holds the DSN.
+    namespace : schema of the feature tables."""
+
+    kind: Literal["lake", "postgres"] = "lake"
+    manifest: Literal["sqlite", "postgres"] = "sqlite"
+    server: str | None = None
+    namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "bqx"
     codec: Literal["lz4", "zstd", "uncompressed"] = "lz4"
     keep_generations: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @field_validator("server")
+    @classmethod
+    def _no_dsn(cls, name: str | None) -> str | None:
+        if name is not None and not _SECRET_NAME.fullmatch(name):
+            raise ValueError("this is the name of a secret that holds the DSN, not the DSN itself")
+        return name
+
+    @property
+    def on_server(self) -> bool:
+        """Whether the manifest is in PostgreSQL."""
+        return self.kind == "postgres" or self.manifest == "postgres"
 
 
 class BuildSettings(_Section):
@@ -86,6 +107,20 @@ class SecretsSettings(_Section):
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]*$")] = "bqx/"
 
 
+_LOOKUP = r"^[A-Za-z0-9][A-Za-z0-9_./-]*$"
+_ENDPOINT = r"^(https://[^/@\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)$"
+
+
+class TrackerSettings(_Section):
+    kind: Literal["local", "export", "airtable"] = "local"
+    path: Annotated[str, Field(min_length=1)] = "tracker"
+    mapping: Annotated[str, Field(min_length=1)] | None = None
+    token_name: Annotated[str, Field(pattern=_LOOKUP)] = "airtable-token"  # noqa: S105 - a name
+    base_name: Annotated[str, Field(pattern=_LOOKUP)] = "airtable-base"
+    endpoint: Annotated[str, Field(pattern=_ENDPOINT)] | None = None
+    max_age_min: Annotated[float, Field(gt=0, le=1440, allow_inf_nan=False)] = 15.0
+
+
 class LogSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -97,6 +132,7 @@ class Config(_Section):
     store: StoreSettings = StoreSettings()
     build: BuildSettings = BuildSettings()
     secrets: SecretsSettings = SecretsSettings()
+    tracker: TrackerSettings = TrackerSettings()
     log: LogSettings = LogSettings()
     _root: Path = PrivateAttr(default_factory=Path)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

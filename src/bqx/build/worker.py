@@ -18,6 +18,7 @@ from bqx.build.fits import NewFit, StoredFits, held_fits
 from bqx.build.gather import anchors
 from bqx.build.inputs import Inputs
 from bqx.build.loader import load_panel
+from bqx.build.sanity import check_values
 from bqx.build.tables import Lanes, lanes, table
 from bqx.build.tasks import Task
 from bqx.build.units import Piece, Unit
@@ -56,10 +57,11 @@ class Outcome:
 @dataclass(slots=True)
 class Spent:
     """Seconds of one core: the unit's share of loading bars, computing values, making fits, writing files. cells : its
-    share of bars."""
+    share of bars. compared : values and equations that were checked against bounds and identities."""
 
     load: float = 0.0
     cells: float = 0.0
+    compared: int = 0
     compute: float = 0.0
     fit: float = 0.0
     write: float = 0.0
@@ -128,8 +130,10 @@ def task_streams(project: Project, inputs: Inputs, task: Task) -> Streams:
     return Streams(panel, inputs.calendar, anchors(inputs), fits)
 
 
-def unit_tables(project: Project, streams: Streams, task: Task, unit: Unit) -> Iterator[tuple[Piece, pl.DataFrame]]:
-    """Evaluate a dataset over the task's lanes and give each piece's table."""
+def unit_tables(
+    project: Project, streams: Streams, task: Task, unit: Unit, spent: Spent | None = None
+) -> Iterator[tuple[Piece, pl.DataFrame]]:
+    """Evaluate a dataset over the task's lanes, check it, and give each piece's table."""
     home = project.catalogue[unit.dataset]
     first = streams.panel.grid.index(month_span(task.ym)[0])
     minute = streams.panel.grid.minute[first:]
@@ -137,6 +141,9 @@ def unit_tables(project: Project, streams: Streams, task: Task, unit: Unit) -> I
     for part in _parts(home, unit.columns):
         typed |= lanes(home, evaluate(home, streams, part, start_row=first), minute, task.pairs)
     typed = {name: typed[name] for name in unit.columns}
+    compared = check_values(home, typed, task.pairs)
+    if spent is not None:
+        spent.compared = compared
     for piece in unit.pieces:
         rows = slice(int(np.searchsorted(minute, piece.first)), int(np.searchsorted(minute, piece.through, "right")))
         yield piece, table(home, typed, minute, task.pairs.index(piece.pair), rows)
@@ -158,7 +165,7 @@ def _build(
     receipts = []
     spent.compute, spent.write = 0.0, 0.0
     clock = time.perf_counter()
-    for piece, rows in unit_tables(project, streams, task, unit):
+    for piece, rows in unit_tables(project, streams, task, unit, spent):
         if halt.is_set():
             raise Stopped
         spent.compute += time.perf_counter() - clock

@@ -9,6 +9,7 @@ import click
 from bqx.cli.common import App, emit, json_option
 from bqx.cli.features_certificates import certificates, show
 from bqx.cli.features_check import check
+from bqx.cli.features_coverage import coverage
 from bqx.cli.features_diff import diff, snapshot
 from bqx.cli.features_fits import fits
 
@@ -73,5 +74,5 @@ def _time(text: str) -> datetime:
         raise click.BadParameter(f"{text!r} is not an ISO time such as 2024-07-01T12:00Z") from exc
 
 
-for _command in (show, check, certificates, snapshot, diff, fits):
+for _command in (show, check, certificates, snapshot, diff, fits, coverage):
     features.add_command(_command)

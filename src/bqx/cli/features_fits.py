@@ -26,17 +26,19 @@ def fits() -> None:
 @json_option
 @click.pass_obj
 def list_(app: App, only: tuple[str, ...], pair: str | None, as_json: bool) -> None:
-    """One line a fit and pair: how many are kept, from when to when, and the seconds they took."""
+    """One line a fit and pair: how many are kept, how many of them are empty for want of bars or pairs,
+    from when to when, and the seconds they took."""
     chosen = [fit for home in _homes(only) for fit in home.fits]
     rows = _summaries(_kept(app, chosen, pair))
 
     def text() -> None:
         width = max((len(r["fit"]) for r in rows), default=3)
         if rows:
-            click.echo(f"{'fit':{width}}  pair    kept  first point        last point         seconds")
+            click.echo(f"{'fit':{width}}  pair    kept  empty  first point        last point         seconds")
         for r in rows:
             click.echo(
-                f"{r['fit']:{width}}  {r['pair']:6}  {r['kept']:4}  {r['first']}  {r['last']}  {r['seconds']:7.2f}"
+                f"{r['fit']:{width}}  {r['pair']:6}  {r['kept']:4}  {r['empty']:5}  {r['first']}  {r['last']}  "
+                f"{r['seconds']:7.2f}"
             )
         seconds = sum(r["seconds"] for r in rows)
         click.echo(f"{sum(r['kept'] for r in rows)} estimates of {len(chosen)} fits kept, {seconds:.1f} s to make")
@@ -90,9 +92,10 @@ def _summaries(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for r in records:
         if not out or (out[-1]["fit"], out[-1]["pair"]) != (r["fit"], r["pair"]):
-            out.append({"fit": r["fit"], "dataset": r["dataset"], "pair": r["pair"], "kept": 0, "first": r["from"],
-                        "last": r["from"], "seconds": 0.0})  # fmt: skip
+            out.append({"fit": r["fit"], "dataset": r["dataset"], "pair": r["pair"], "kept": 0, "empty": 0,
+                        "first": r["from"], "last": r["from"], "seconds": 0.0})  # fmt: skip
         out[-1]["kept"] += 1
+        out[-1]["empty"] += all(value is None for value in r["parameters"].values())
         out[-1]["last"] = r["from"]
         out[-1]["seconds"] += r["seconds"]
     return out

@@ -19,6 +19,7 @@ from bqx.features.support import Mask, Policy, Support, View
 
 if TYPE_CHECKING:
     from bqx.features.fits import Fit
+    from bqx.features.identities import Identity
     from bqx.features.streams import Streams
 
 F8 = NDArray[np.float64]
@@ -67,7 +68,7 @@ class Column:
 
     def expected(self, view: View) -> Mask:
         """Where the column must have a value: its support, and as many bars in the stream as its warm-up."""
-        return self.support.valid(view) & (view.stream >= self.warmup)
+        return view.mask(self.support) & (view.stream >= self.warmup)
 
     def why_null(self, view: View, row: int, pair: int) -> str | None:
         """Reason in words, None where a value is expected."""
@@ -86,8 +87,8 @@ class Dataset:
     compute(streams, names) fills float64 arrays (n, pairs), NaN for NULL. reference(streams, column, row, pair) gives
     one value the slow, obvious way. stage : the plan's stage that builds it. uses : what else moves its bits:
     `volume`, `quotes`, `baseline` (B_p), `gaps` (segment edges since T0), `panel` (the bars of all pairs). fits : the
-    estimates its columns use. origin : the distribution it comes from, set
-    when a user's family is loaded.
+    estimates its columns use. identities : equations between its values that every build checks. origin : the
+    distribution it comes from, set when a user's family is loaded.
     """
 
     family: str
@@ -103,6 +104,7 @@ class Dataset:
     laggable: bool = False
     uses: frozenset[str] = frozenset()
     fits: tuple[Fit, ...] = ()
+    identities: tuple[Identity, ...] = ()
     origin: str = OURS
     by_name: Mapping[str, Column] = field(init=False, repr=False)
 

@@ -178,7 +178,7 @@ def _inputs(node: Support, view: View, row: int, lane: int) -> list[str]:
             return [f"change over {bars} bars ({policy}) from {at(row - bars)}", *_inputs(of, view, row, lane), *past]
         case Window(of, bars, policy, before):
             last = row - int(before)
-            own = of.valid(view)[max(0, last - bars + 1) : last + 1, lane] if last >= 0 else np.zeros(0, bool)
+            own = view.mask(of)[max(0, last - bars + 1) : last + 1, lane] if last >= 0 else np.zeros(0, bool)
             return [
                 f"window of {bars} bars ({policy}) {at(last - bars + 1)} to {at(last)}: "
                 f"{int(own.sum())} valid, {needed(bars)} needed"

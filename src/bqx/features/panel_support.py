@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,6 @@ STALE = 2
 """A price carried for more minutes than this enters no correlation and no rank across pairs."""
 
 members = lru_cache(maxsize=64)(find_members)
-
-_MASKS: WeakKeyDictionary[View, dict[Support, Mask]] = WeakKeyDictionary()
-"""Masks that several columns share, as long as their view lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +33,7 @@ class Recent(Support):
         return self.of.earliest(at, calendar)
 
     def valid(self, view: View) -> Mask:
-        return self.of.valid(view) & (view.panel.fill_run <= STALE)
+        return view.mask(self.of) & (view.panel.fill_run <= STALE)
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         if (reason := self.of.why(view, row, pair)) is not None:
@@ -63,30 +59,28 @@ class Jointly(Support):
         return self.of.earliest(at, calendar)
 
     def valid(self, view: View) -> Mask:
-        masks = _MASKS.setdefault(view, {})
-        if self not in masks:
-            masks[self] = self._valid(view)
-        return masks[self]
-
-    def _valid(self, view: View) -> Mask:
-        own = self.of.valid(view)
+        own = view.mask(self.of)
         group = members(view.panel.pairs, self.group)
         out = np.zeros(own.shape, dtype=bool)
         inside = view.age[:, 0] >= self.bars - 1
         alone = counts(own, self.bars)
+        known: dict[tuple[int, int], NDArray[np.bool_]] = {}  # two are members of each other's groups
         for j in np.flatnonzero(group.whole):
             out[:, j] = inside
             for k in np.flatnonzero(group.signs[j]):
-                out[:, j] &= self._common(own, alone, int(j), int(k))
+                two = (int(min(j, k)), int(max(j, k)))
+                if two not in known:
+                    known[two] = self._common(own, alone, *two)
+                out[:, j] &= known[two]
         return out
 
-    def _common(self, own: Mask, alone: NDArray[np.int64], j: int, k: int) -> NDArray[np.bool_]:
+    def _common(self, own: Mask, alone: NDArray[np.int32], j: int, k: int) -> NDArray[np.bool_]:
         """Rows whose window has enough minutes with a value of both."""
         least = needed(self.bars)
         enough = (alone[:, j] >= least) & (alone[:, k] >= least)
         unsure = enough & (alone[:, j] + alone[:, k] < self.bars + least)  # else they overlap enough in any case
         if unsure.any():
-            enough &= counts((own[:, j] & own[:, k])[:, None], self.bars)[:, 0] >= least
+            enough &= counts(own[:, j] & own[:, k], self.bars) >= least
         return np.asarray(enough)
 
     def why(self, view: View, row: int, pair: int) -> str | None:
@@ -101,7 +95,7 @@ class Jointly(Support):
         age = int(view.age[row, 0])
         if age < self.bars - 1:
             return f"closure: the window of {self.bars} bars reaches before the segment start ({age} bars ago)"
-        rows = self.of.valid(view)[row - self.bars + 1 : row + 1]
+        rows = view.mask(self.of)[row - self.bars + 1 : row + 1]
         least = needed(self.bars)
         if (own := int(rows[:, pair].sum())) < least:
             return f"gap: {own} of {self.bars} values in the window are valid, {least} are needed"
@@ -128,7 +122,7 @@ class Refreshed(Support):
         return min(self.of.earliest(at, calendar), self.of.earliest(calendar.segment_start(at), calendar))
 
     def valid(self, view: View) -> Mask:
-        return np.asarray(self.of.valid(view)[(view.rows - view.age % self.every)[:, 0]])
+        return np.asarray(view.mask(self.of)[(view.rows - view.age % self.every)[:, 0]])
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         made = row - int(view.age[row, 0]) % self.every

@@ -72,16 +72,16 @@ class Reasons:
     def masks(self, support: Support, uses: AbstractSet[str]) -> dict[str, Mask]:
         """Each reason but "undefined", and "expected" where a value must be: masks (n, pairs) that exclude each other
         and cover every row. uses : of the column's dataset; what it does not use is not asked."""
-        valid = support.valid(self.view)
+        valid = self.view.mask(support)
         late = self.view.stream >= support.warmup
         left = late & ~valid
         out: dict[str, Mask] = {"expected": late & valid, "warm-up": ~late}
         panel = "panel" in uses
         hypotheses: dict[str, tuple[bool, Callable[[], Mask]]] = {
-            "closure": (True, lambda: ~support.valid(self._market if panel else self._whole)[:, :1]),
-            "panel": (panel, lambda: ~support.valid(self._everyone)),
-            "baseline": ("baseline" in uses, lambda: ~support.valid(self._based)),
-            "capability": (bool(uses & {"volume", "quotes"}), lambda: support.valid(self._capable)),
+            "closure": (True, lambda: ~(self._market if panel else self._whole).mask(support)[:, :1]),
+            "panel": (panel, lambda: ~self._everyone.mask(support)),
+            "baseline": ("baseline" in uses, lambda: ~self._based.mask(support)),
+            "capability": (bool(uses & {"volume", "quotes"}), lambda: self._capable.mask(support)),
         }
         for reason, (possible, where) in hypotheses.items():
             out[reason] = left & where() if possible and left.any() else np.zeros_like(left)

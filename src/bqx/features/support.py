@@ -8,6 +8,7 @@ masks are plain counts on integers: they share no code with the kernels and are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -31,13 +32,31 @@ def needed(window: int) -> int:
     return window if window < 20 else -(-window * 9 // 10)
 
 
+KEPT_BYTES = 1 << 28
+"""Masks that a view keeps, the latest used ones: most columns see what many others see."""
+
+
 class View:
-    """A panel with the counts that several masks share."""
+    """A panel with the counts and masks that several columns share."""
 
     def __init__(self, panel: Panel, calendar: Calendar, baseline: NDArray[np.int64] | None = None) -> None:
         self.panel, self.calendar = panel, calendar
         self.baseline = baseline
         self.age = panel.grid.seg_age.astype(np.int64)[:, None]
+        self._masks: OrderedDict[Support, Mask] = OrderedDict()
+
+    def mask(self, support: Support) -> Mask:
+        """`support.valid` of this view, read-only, worked out once while it is kept."""
+        found = self._masks.get(support)
+        if found is None:
+            found = support.valid(self)
+            found.setflags(write=False)
+            self._masks[support] = found
+            while len(self._masks) * found.nbytes > KEPT_BYTES and len(self._masks) > 1:
+                self._masks.popitem(last=False)
+        else:
+            self._masks.move_to_end(support)
+        return found
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -66,11 +85,14 @@ def segment_rows(grid: Grid) -> NDArray[np.int64]:
     return np.cumsum(np.r_[0, np.diff(grid.seg_id) != 0]).astype(np.int64)[: len(grid)]
 
 
-def counts(mask: Mask, window: int) -> NDArray[np.int64]:
-    """True rows among the last `window` rows, each lane."""
-    total = np.cumsum(mask, axis=0, dtype=np.int64)
-    total[window:] = total[window:] - total[:-window].copy() if window < len(total) else total[window:]
-    return total
+def counts(mask: Mask, window: int) -> NDArray[np.int32]:
+    """True rows among the last `window` rows, of a mask (n,) or (n, pairs)."""
+    total = np.cumsum(mask, axis=0, dtype=np.int32)
+    if window >= len(total):
+        return total
+    out = total.copy()
+    np.subtract(total[window:], total[:-window], out=out[window:])
+    return out
 
 
 def shifted(mask: Mask, lag: int) -> Mask:
@@ -225,7 +247,7 @@ class Baseline(Support):
         return self.price.earliest(at, calendar)
 
     def valid(self, view: View) -> Mask:
-        return self.price.valid(view) & self._known(view)
+        return view.mask(self.price) & self._known(view)
 
     def _known(self, view: View) -> Mask:
         if view.baseline is None:
@@ -283,7 +305,7 @@ class Lag(Support):
         return self.of.earliest(calendar.at_ordinal(calendar.ordinal(at) - self.bars), calendar)
 
     def valid(self, view: View) -> Mask:
-        own = self.of.valid(view)
+        own = view.mask(self.of)
         both = own & shifted(own, self.bars)
         if self.policy == "SEG":
             return both & (view.age >= self.bars)
@@ -340,13 +362,13 @@ class Window(Support):
         return self.of.earliest(calendar.at_ordinal(start - self.span), calendar)
 
     def valid(self, view: View) -> Mask:
-        own = shifted(self.of.valid(view), int(self.before))
+        own = shifted(view.mask(self.of), int(self.before))
         enough = counts(own, self.bars) >= needed(self.bars)
         return enough & (view.age >= self.span) if self.policy == "SEG" else enough
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         age = int(view.age[row, 0])
-        own = shifted(self.of.valid(view), int(self.before))
+        own = shifted(view.mask(self.of), int(self.before))
         have = int(counts(own, self.bars)[row, pair])
         closed = self.policy == "SEG" and age < self.span
         if not closed and have >= needed(self.bars):
@@ -379,9 +401,10 @@ class Trajectory(Support):
         start = calendar.ordinal(calendar.segment_start(at))
         return self.of.earliest(calendar.at_ordinal(start - self.burn), calendar)
 
-    def _taken(self, view: View) -> NDArray[np.int64]:
-        own = shifted(self.of.valid(view), int(self.before))
-        total = np.vstack([np.zeros((1, own.shape[1]), dtype=np.int64), np.cumsum(own, axis=0, dtype=np.int64)])
+    def _taken(self, view: View) -> NDArray[np.int32]:
+        own = shifted(view.mask(self.of), int(self.before))
+        total = np.zeros((len(own) + 1, own.shape[1]), dtype=np.int32)
+        np.cumsum(own, axis=0, dtype=np.int32, out=total[1:])
         start = np.maximum((view.rows - view.age)[:, 0] - self.burn, 0) + int(self.before)
         return np.asarray(total[1:] - total[np.minimum(start, len(own))])
 
@@ -411,7 +434,7 @@ class Profile(Support):
 
     def _seen(self, view: View) -> NDArray[np.int64]:
         """How many of the previous weeks have enough values."""
-        own, grid = self.of.valid(view), view.panel.grid
+        own, grid = view.mask(self.of), view.panel.grid
         week, slot = grid.week, grid.minute_of_week
         total = np.zeros(own.shape, dtype=np.int64)
         starts = np.flatnonzero(np.diff(week, prepend=week[:1] - 1))
@@ -425,7 +448,7 @@ class Profile(Support):
         return total
 
     def valid(self, view: View) -> Mask:
-        return np.asarray(self.of.valid(view) & (self._seen(view) >= LEAST))
+        return np.asarray(view.mask(self.of) & (self._seen(view) >= LEAST))
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         if (reason := self.of.why(view, row, pair)) is not None:
@@ -464,7 +487,7 @@ class Fitted(Support):
 
     def _have(self, view: View) -> NDArray[np.int64]:
         """Valid values that each row's estimate was made from."""
-        own = shifted(self.of.valid(view), int(not self.now))
+        own = shifted(view.mask(self.of), int(not self.now))
         point = latest_points(view.panel.grid, self.every, view.calendar)
         return np.where(point[:, None] >= 0, counts(own, self.bars)[point], 0)
 
@@ -497,11 +520,11 @@ class Everyone(Support):
 
     def _have(self, view: View) -> NDArray[np.int64]:
         """Valid members of each pair's group. Shape (n, pairs)."""
-        own = self.of.valid(view).astype(np.int64)
+        own = view.mask(self.of)
         if self.group == "panel":
             return np.broadcast_to(own.sum(axis=1)[:, None], own.shape)
         signs = members(view.panel.pairs, self.group).signs
-        total = np.zeros_like(own)
+        total = np.zeros(own.shape, dtype=np.int64)
         for j in range(own.shape[1]):
             total[:, j] = own[:, signs[j] != 0].sum(axis=1)
         return total
@@ -538,9 +561,9 @@ class All(Support):
         return min(part.earliest(at, calendar) for part in self.parts)
 
     def valid(self, view: View) -> Mask:
-        out = self.parts[0].valid(view)
+        out = view.mask(self.parts[0])
         for part in self.parts[1:]:
-            out = out & part.valid(view)
+            out = out & view.mask(part)
         return out
 
     def why(self, view: View, row: int, pair: int) -> str | None:

@@ -72,6 +72,9 @@ def family_page(family: str, members: Sequence[Dataset], costs: Costs) -> str:
         lines += [_row(home, item, costs) for item in home.columns]
     lines += ["", "ns: core-nanoseconds a value, its part of building its dataset; bytes: in the file, a "
               "value ([benchmarks](../benchmarks.md) says on what machine)."]  # fmt: skip
+    known = list(dict.fromkeys(identity.formula for home in members for identity in home.identities))
+    if known:
+        lines += ["", "Checked on every build, besides the bounds of each column:", "", *(f"- {f}" for f in known)]
     reasons = sorted({(tag_line(c)) for home in members for c in home.columns if c.why_tagged})
     if reasons:
         lines += ["", "Why tagged:", "", *(f"- {reason}" for reason in reasons)]

@@ -124,7 +124,7 @@ class Dataset:
         yield from read_blocks(project.store, project.calendar, pair, self.start, end, picked, self.as_of)
 
     def labels(self, pair: str, *, release: str | None = None) -> Labels:
-        """All labels of a pair before the seal, NULL where they would reach into it; with it for an opened `release`."""
+        """All labels of a pair before the seal, NULL where they reach into it; with it for an opened `release`."""
         end = self._end(release)
         parts = []
         for piece in self.data["labels"][self._pair(pair)]:
@@ -146,7 +146,7 @@ class Dataset:
         span: tuple[int, int] | None = None,
         release: str | None = None,
     ) -> Sample:
-        """Rows whose position is a multiple of `every`, in positions [start, end) of `span`, streamed month by month."""
+        """Rows whose position is a multiple of `every`, in positions [start, end) of `span`, read by the month."""
         picked = tuple(self.candidates if chosen is None else chosen)
         low, high = span or (0, 1 << 62)
         labels = self.labels(pair, release=release)

@@ -23,7 +23,7 @@ from bqx.research.dataset import FOLDER, FORMAT, MANIFEST, Dataset, check_name, 
 from bqx.research.labels import ASSUMED_COST, Labels, make_labels
 from bqx.research.skill import overlap
 from bqx.research.split_plan import plan
-from bqx.research.target_set import research_targets
+from bqx.research.target_set import research_targets, targets_all
 from bqx.research.targets import HORIZONS
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def make_dataset(
         **head,
         "labels": {f["pair"]: f["labels"] for f in found},
         "seal": _seal(found),
-        "counts": {f["pair"]: {k: f[k] for k in ("rows", "nulls", "declared", "valid", "closed")} for f in found},
+        "counts": {
+            f["pair"]: {k: f[k] for k in ("rows", "nulls", "declared", "valid", "effective", "closed")} for f in found
+        },
     }
     data["hash"] = manifest_hash(data)
     data |= {"name": name, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), "run_id": current_run().run_id}
@@ -115,6 +117,11 @@ def _head(project: Project, asked: dict[str, Any], as_of: int | None) -> dict[st
         "lag_profile": asked["profile"],
         "candidates": len(chosen),
         "candidates_hash": hashlib.sha256("\n".join(c.name for c in chosen).encode()).hexdigest()[:32],
+        "schema": {
+            "candidates": "Float32",
+            "labels": {name: str(kind) for name, kind in Labels.schema().items()},
+            "targets": list(targets_all()),
+        },
         "calendar": project.calendar.digest(start, end),
         "first_bar": {pair: bars[pair][0] for pair in sorted(asked["pairs"])},
         "cost": "quoted spread, else " + f"{ASSUMED_COST} bps" if asked["cost"] is None else f"{asked['cost']} bps",
@@ -163,9 +170,14 @@ def _pair(project: Project, work: Path, pair: str, head: dict[str, Any], cost: f
     with replacing(work / f"nulls/{pair}.parquet") as temp:
         table.write_parquet(temp, compression="zstd")
     found = {"pair": pair, "labels": pieces, "rows": rows, "nulls": int(nulls.sum()), "declared": int(declared.sum()),
-             "valid": valid, "closed": closed}  # fmt: skip
+             "valid": valid, "effective": _worth(valid), "closed": closed}  # fmt: skip
     write_text(done, json.dumps(found))
     return found
+
+
+def _worth(valid: dict[str, int]) -> dict[str, int]:
+    """Independent labels that those of each target are worth."""
+    return {t.name: round(effective(valid[t.name], t.horizon, t.window == 0)) for t in research_targets()}
 
 
 def _count_labels(labels: Labels, valid: dict[str, int], closed: dict[str, int]) -> None:
@@ -209,9 +221,8 @@ def summary(dataset: Dataset) -> dict[str, Any]:
     pairs = []
     for pair, c in data["counts"].items():
         cells = c["rows"] * data["candidates"]
-        worth = {t.name: round(effective(c["valid"][t.name], t.horizon, t.window == 0)) for t in research_targets()}
         pairs.append({"pair": pair, "rows": c["rows"], "values": cells, "nulls": c["nulls"],
-                      "nulls_declared": c["declared"], "labels": c["valid"], "effective": worth,
+                      "nulls_declared": c["declared"], "labels": c["valid"], "effective": c["effective"],
                       "masked_by_closures": c["closed"]})  # fmt: skip
     splits = dataset.splits
     calendar = dataset.project.calendar

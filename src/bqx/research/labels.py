@@ -80,6 +80,12 @@ class Labels:
                 out[name] = np.where(late, np.float32(np.nan), out[name])
         return Labels(self.minute, self.position, self.seg_age, self.left, out)
 
+    @staticmethod
+    def schema() -> dict[str, pl.DataType]:
+        """Columns of :meth:`frame` with their types."""
+        fixed = {"position": pl.Int64(), "seg_age": pl.Int32(), "left": pl.Int32()}
+        return {"ts_utc": pl.Datetime("us", "UTC"), **fixed, **dict.fromkeys(COLUMNS, pl.Float32())}
+
     def frame(self) -> pl.DataFrame:
         """As stored: ts_utc, position, seg_age, left, values."""
         stamps = pl.Series("ts_utc", (self.minute * 60_000_000).astype("datetime64[us]")).dt.replace_time_zone("UTC")

@@ -30,7 +30,7 @@ def verify(root: Path, manifest: Manifest, *, deep: bool = False) -> list[Proble
             wrong = seen[piece.path] or (_check_piece(root, piece, info.key.pair) if deep else None)
             if wrong:
                 problems.append(Problem(info.name, piece.path, wrong, _REBUILD))
-    problems += _check_bars(root, manifest, deep)
+    problems += check_bars(root, manifest, deep)
     return problems
 
 
@@ -79,7 +79,8 @@ def _check_piece(root: Path, piece: Piece, pair: str) -> str | None:
     return None
 
 
-def _check_bars(root: Path, manifest: Manifest, deep: bool) -> list[Problem]:
+def check_bars(root: Path, manifest: Manifest, deep: bool) -> list[Problem]:
+    """Every version of every month of bars."""
     with manifest.connection() as con:
         rows = con.execute(
             "SELECT m.pair, m.ym, m.rows, m.content_hash, f.path, f.bytes, f.file_hash "

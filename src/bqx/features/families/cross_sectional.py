@@ -17,6 +17,7 @@ from bqx.features.families.cross_sectional_pc1 import DOMAINS, LOADED, PC1, STEP
 from bqx.features.families.cross_sectional_reference import reference
 from bqx.features.families.cross_sectional_series import DAY, DOMAIN_OF, EVERY, KEPT_BY, LONG, Panel, W
 from bqx.features.groups import LEAST
+from bqx.features.identities import mean_rank
 from bqx.features.kernels.panel_ranks import FEW
 from bqx.features.panel_support import Recent, Refreshed
 from bqx.features.streams import PRICE, Streams, momentum_support
@@ -140,4 +141,7 @@ DATASET = Dataset(
     "principal component.",
     uses=frozenset({"panel", "volume"}),
     fits=tuple(PC1.values()),
+    identities=tuple(
+        mean_rank(f"ranks of {name}", f"xs_rank_{name}") for name in VARIABLES if name != "relvol"
+    ),  # an hour without a tick makes relvol NULL for a member of the panel
 )

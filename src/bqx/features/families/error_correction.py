@@ -27,6 +27,7 @@ from bqx.features.families.error_correction_series import (
 )
 from bqx.features.families.error_correction_sister import SEEN, SISTER
 from bqx.features.families.error_correction_support import Among, Shared, Standing
+from bqx.features.identities import of_currencies, of_triangles
 from bqx.features.streams import PRICE, Domain, Streams, momentum_support
 from bqx.features.support import All, Everyone, Lag, Policy, Support, Trajectory, Window
 
@@ -179,6 +180,14 @@ DATASET = Dataset(
     stage="1.6.18",
     uses=frozenset({"panel"}),
     fits=(SISTER,),
+    identities=tuple(
+        identity
+        for domain in DOMAINS
+        for identity in (
+            of_currencies(f"currency indices, {domain}", f"ec_ect_trim_{domain}"),
+            of_triangles(f"triangles, {domain}", f"ec_ect_tri1_{domain}"),
+        )
+    ),
     summary="Parity of triangles, residuals of a pair from its groups, its sister, its currencies, the USD majors and "
     "its own mean, and how it returns; those of the bqx block are residuals of stationary series.",
 )

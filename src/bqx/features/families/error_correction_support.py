@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +80,7 @@ class Among(Support):
         return self.of.earliest(at, calendar)
 
     def valid(self, view: View) -> Mask:
-        own, pairs = self.of.valid(view), view.panel.pairs
+        own, pairs = view.mask(self.of), view.panel.pairs
         out = np.zeros_like(own)
         for j, pair in enumerate(pairs):
             wanted = self._set(pair)
@@ -119,7 +118,7 @@ class Standing(Fitted):
 
 @dataclass(frozen=True, slots=True)
 class Shared(Support):
-    """Something that several columns see: its mask is worked out once a view."""
+    """Something that several columns see."""
 
     of: Support
 
@@ -131,17 +130,10 @@ class Shared(Support):
         return self.of.earliest(at, calendar)
 
     def valid(self, view: View) -> Mask:
-        known = _masks.setdefault(view, {})
-        if self.of not in known:
-            known[self.of] = self.of.valid(view)
-            known[self.of].setflags(write=False)
-        return known[self.of]
+        return view.mask(self.of)
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         return self.of.why(view, row, pair)
-
-
-_masks: WeakKeyDictionary[View, dict[Support, Mask]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +152,7 @@ class MonthBefore(Support):
     def _have(self, view: View) -> tuple[I8, I8]:
         """Valid values of the month before and its open minutes, -1 where it is not there: (n, pairs) and (n,)."""
         minute, calendar = view.panel.grid.minute, view.calendar
-        own = self.of.valid(view)
+        own = view.mask(self.of)
         months = minute.astype("datetime64[m]").astype("datetime64[M]").astype(np.int64)
         have, whole = np.zeros(own.shape, dtype=np.int64), np.full(len(minute), -1, dtype=np.int64)
         for now in np.unique(months):

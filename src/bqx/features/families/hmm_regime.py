@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from bqx.base.errors import FeatureError
 from bqx.features.declare import Column, Dataset
 from bqx.features.families import hmm_regime_bocpd, hmm_regime_cusum, hmm_regime_states
-from bqx.features.families.hmm_regime_states_fit import DOMAINS, FITS
+from bqx.features.families.hmm_regime_states_fit import DOMAINS, FITS, REGIMES
+from bqx.features.identities import total
 from bqx.features.streams import Streams
 
 F8 = NDArray[np.float64]
@@ -56,4 +57,9 @@ DATASET = Dataset(
     stage="1.6.20",
     summary="Regimes of volatility and efficiency by a hidden Markov chain, change points and cumulative sums.",
     fits=tuple(FITS.values()),
+    identities=tuple(
+        total(f"regimes of {scale} {domain}", [f"hmm_p_{regime}_{scale}_{domain}" for regime in REGIMES], 1.0)
+        for scale in ("1m", "5m")
+        for domain in DOMAINS
+    ),
 )

@@ -31,7 +31,7 @@ class Sampled(Support):
         return self.of.earliest(at, calendar)
 
     def valid(self, view: View) -> Mask:
-        return self.of.valid(view) & closing(view.panel.grid.minute, self.every)[:, None]
+        return view.mask(self.of) & closing(view.panel.grid.minute, self.every)[:, None]
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         if not closing(view.panel.grid.minute, self.every)[row]:
@@ -62,7 +62,7 @@ class Held(Support):
 
     def valid(self, view: View) -> Mask:
         latest = self._latest(view)
-        return self.of.valid(view)[latest] & (latest >= 0)[:, None]
+        return view.mask(self.of)[latest] & (latest >= 0)[:, None]
 
     def why(self, view: View, row: int, pair: int) -> str | None:
         latest = int(self._latest(view)[row])

@@ -34,9 +34,8 @@ class Series:
 
     minute, position, segment (n,) : of the step's last bar; position counts open minutes (Calendar.ordinal).
     carried : share of steps of each series whose last bar was not quoted; their next step holds what was missed, and
-    so looks led by others (Lo and MacKinlay 1990).
-    levels, scale (n, series) : log price at the end of the step, bps, and what the value was divided by; with them the
-    gaps to what other pairs imply are known.
+    so looks led by others (Lo and MacKinlay 1990). levels, scale (n, series) : log price at the end of the step, bps,
+    and what the value was divided by; with them the gaps to what other pairs imply are known.
     """
 
     kind: str
