@@ -67,7 +67,7 @@ def _is(link: Link, method: str) -> bool:
 
 
 def fdr(state: State) -> dict[str, Any]:
-    """`state.size` null worlds: Granger on each, transfer entropy on every fourth; each twentieth has a planted twin."""
+    """`state.size` null worlds: Granger on each, transfer entropy on every fourth; each twentieth planted too."""
     began = time.perf_counter()
     while len(state.trials) < state.size:
         number = len(state.trials)
