@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import store_tables as tables
 from migrate_world import MONTHS, PAIRS, Small
+from store_engines import Store, open_postgres
 from store_tables import DATASET
 
 import postgres_database
@@ -22,7 +23,6 @@ from bqx.store.partition import PartitionKey
 from bqx.store.pg.adopt import adopt, release
 from bqx.store.pg.encode import encode
 from bqx.store.pg.upgrade import Wanted
-from conftest import Store, open_postgres
 from postgres_server import WANTED, Server
 
 COLUMNS = {DATASET: (("a", "Float32"), ("b", "Float32"), ("flag", "Int16"))}

@@ -13,17 +13,20 @@ from pathlib import Path
 import cut_proxy
 import pg_worker
 import pytest
+from store_engines import TABLES, open_postgres
 
 import postgres_database
 from bqx.base.errors import ServerError
 from bqx.base.faults import SERVER_FAULT_POINTS
-from conftest import TABLES, open_postgres
 from postgres_server import WANTED, Server
 
 HERE = Path(__file__).parent
 HITS = {"after-spool": (1, 9), "after-rows": (1, 4), "before-commit": (1, 5, 9), "after-commit": (2, 7)}
 """Which hit of a point: early (bars, first July), and late (replacement, tails, compaction)."""
-POINTS = [(point, hit) for point in SERVER_FAULT_POINTS for hit in HITS[point]]
+CASES = [(WANTED[0], point, hit) for point in SERVER_FAULT_POINTS for hit in HITS[point]]
+CASES += [(WANTED[-1], point, HITS[point][-1]) for point in SERVER_FAULT_POINTS]
+"""On one version all of them, on the other the late ones."""
+each_case = pytest.mark.parametrize(("server", "point", "hit"), CASES, indirect=["server"])
 
 
 @pytest.fixture(scope="module", params=WANTED)
@@ -80,7 +83,7 @@ def killer(dsn: str) -> Iterator[Callable[[Path, str], int]]:
     process.communicate()
 
 
-@pytest.mark.parametrize(("point", "hit"), POINTS)
+@each_case
 def test_kill_minus_nine_of_the_client(
     point: str,
     hit: int,
@@ -176,7 +179,7 @@ def test_the_server_dies_for_good_and_the_run_is_started_again(
     assert _seen(tmp_path, dsn) == undisturbed
 
 
-@pytest.mark.parametrize(("point", "hit"), POINTS)
+@each_case
 def test_the_connection_is_cut(
     point: str,
     hit: int,

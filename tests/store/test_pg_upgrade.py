@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 import store_tables as tables
+from store_engines import open_postgres
 from store_tables import DATASET
 
 import postgres_database
@@ -20,7 +21,6 @@ from bqx.store.pg.ddl import LEAF_OPTIONS
 from bqx.store.pg.measure import footprint
 from bqx.store.pg.upgrade import Wanted, upgrade
 from bqx.store.schema import STEPS
-from conftest import open_postgres
 from postgres_server import WANTED, Server
 
 COLUMNS = (("a", "Float32"), ("b", "Float32"), ("flag", "Int16"))
