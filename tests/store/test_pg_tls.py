@@ -12,12 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from store_engines import TABLES, open_postgres
 
 from bqx.base.errors import ConfigError, ServerError
 from bqx.base.redaction import redact
 from bqx.base.secret import Secret
 from bqx.store.pg.connect import connect
-from conftest import TABLES, open_postgres
 from postgres_database import prepare
 from postgres_server import WANTED, Server
 
