@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+import postgres_database
 import postgres_server
 from bqx.base import redaction
 from bqx.market.calendar import Calendar, datetime_of, minute_of
@@ -104,6 +105,16 @@ def postgres() -> Iterator[Callable[[int], postgres_server.Server]]:
     yield server
     for each in running.values():
         each.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_prepared(
+    postgres: Callable[[int], postgres_server.Server],
+) -> Iterator[postgres_database.Prepared]:
+    """Databases with tables, dropped before the servers stop."""
+    made = postgres_database.Prepared()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session", params=[*postgres_server.WANTED] if "BQX_TEST_DSN" not in os.environ else ["dsn"])

@@ -122,6 +122,20 @@ class Server:
     def running(self) -> bool:
         return (self.data / "postmaster.pid").exists()
 
+    def program(self, name: str) -> Path:
+        """A client program of the same version."""
+        return self._bin / name
+
+    def give(self, folder: Path) -> None:
+        """Make the server's user the owner of a folder."""
+        if self._user:
+            shutil.chown(folder, self._user)
+
+    def answers(self) -> bool:
+        """Whether something listens on its port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def remove(self) -> None:
         """Stop and delete everything."""
         try:

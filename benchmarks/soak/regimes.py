@@ -91,8 +91,12 @@ def regimes(state: State) -> dict[str, Any]:
     found = [z for t in state.trials for z in t["planted_scores"]]
     size = sum(z > 1.96 for z in tests) / len(tests)
     error = math.sqrt(0.05 * 0.95 / len(tests))
+    right = sum(told) / len(told)
+    spread = math.sqrt(sum((t - right) ** 2 for t in told) / max(len(told) - 1, 1) / len(told))
     return {
-        "ok": min(told) > 0.85 and min(found) > 5 and size < 0.05 + 4 * error,
+        "ok": right - 2 * spread > 0.85 and min(found) > 5 and size < 0.05 + 4 * error,
+        "right_mean": round(right, 4),
+        "right_mean_error": round(spread, 4),
         "right_least": min(told),
         "right_settled_least": min(t["right_settled"] for t in state.trials),
         "planted_score_least": min(found),

@@ -14,6 +14,13 @@ from bqx.build.project import Project
 from bqx.build.run import build
 from bqx.market.calendar import Calendar
 from bqx.market.simulated import simulate
+from few_datasets import few, with_few
+
+
+@pytest.fixture(scope="module")
+def few_datasets() -> Iterator[None]:
+    """Projects of this module have the catalogue `few`."""
+    yield from with_few()
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +38,13 @@ def unbuilt(tmp_path_factory: pytest.TempPathFactory, bars: dict[str, pl.DataFra
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, unbuilt: Path) -> Path:
-    """The same, built in one undisturbed run; copy it before changing it."""
+    """The same with the catalogue `few`, built in one undisturbed run; copy it before changing it."""
     root = tmp_path_factory.mktemp("built") / "p"
     shutil.copytree(unbuilt, root)
     project = Project.open(root)
-    build(project, threads=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bqx.build.project.datasets", few)
+        build(project, threads=2)
     project.close()
     return root
 

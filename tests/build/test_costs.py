@@ -96,6 +96,7 @@ def test_a_second_build_is_forecast_from_the_first(built: Path, copy: Copy) -> N
 def test_profile(built: Path, copy: Copy) -> None:
     project = copy(built)
     choice = Choice(datasets=("technical_rate", "statistics_bqx"))
+    build(project, choice)
     found = profile(project, choice)
     assert [c.column for c in found] == [
         c.name for name in choice.datasets or () for c in project.catalogue[name].columns
@@ -123,6 +124,7 @@ def test_profile_without_a_build(unbuilt: Path, copy: Copy) -> None:
 
 def test_command(built: Path, copy: Copy) -> None:
     project = copy(built)
+    build(project, Choice(datasets=("technical_rate",)))
     arguments = ["-C", str(project.root), "build", "run", "--datasets", "technical_rate", "--profile", "--json"]
     ran = CliRunner().invoke(root, arguments, catch_exceptions=False)
     assert ran.exit_code == 0

@@ -19,9 +19,11 @@ from bqx.build.project import Project
 from bqx.build.run import build, plan
 from bqx.build.tables import lanes, table
 from bqx.build.tasks import make_tasks
-from bqx.features.catalogue import datasets
+from bqx.features.catalogue import own_datasets
 from bqx.features.declare import Dataset
+from few_datasets import few
 
+pytestmark = pytest.mark.usefixtures("few_datasets")
 Copy = Callable[[Path], Project]
 
 
@@ -29,15 +31,18 @@ def test_a_second_run_finds_everything_fresh(built: Path, copy: Copy) -> None:
     project = copy(built)
     before = contents(project)
     report = build(project)
-    assert (report.built, report.values, report.fresh) == (0, 0, 2 * len(PAIRS) * len(datasets()))
+    assert (report.built, report.values, report.fresh) == (0, 0, 2 * len(PAIRS) * len(few()))
     assert contents(project) == before
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_any_number_of_threads_gives_the_same_bytes(unbuilt: Path, built: Path, copy: Copy, threads: int) -> None:
-    project = copy(unbuilt)
-    build(project, threads=threads)
-    assert contents(project) == contents(copy(built))
+def test_any_number_of_threads_gives_the_same_bytes(unbuilt: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all datasets: P2 over the whole catalogue."""
+    monkeypatch.setattr("bqx.build.project.datasets", own_datasets)
+    one, four = copy(unbuilt), copy(unbuilt)
+    build(one, threads=1)
+    build(four, threads=4)
+    assert contents(one) == contents(four)
+    assert len(contents(one)) == 2 * len(PAIRS) * len(own_datasets())
 
 
 def test_months_pairs_and_datasets_built_alone_equal_the_whole(unbuilt: Path, built: Path, copy: Copy) -> None:
@@ -101,7 +106,7 @@ class _Changed(Project):
 
     @property
     def catalogue(self) -> Mapping[str, Dataset]:
-        return {**datasets(), self.change.name: self.change}
+        return {**few(), self.change.name: self.change}
 
 
 def _broken(project: Project, home: Dataset) -> _Changed:
@@ -118,8 +123,8 @@ def test_a_unit_that_fails_is_named_and_the_rest_is_built(unbuilt: Path, built: 
         raise ZeroDivisionError("a bug of the family")
 
     project = copy(unbuilt)
-    broken = _broken(project, replace(datasets()["returns_std_rate"], compute=explode))
-    with pytest.raises(BuildError, match=rf"^BQX501 2 of {2 * len(datasets())} units failed") as caught:
+    broken = _broken(project, replace(few()["returns_std_rate"], compute=explode))
+    with pytest.raises(BuildError, match=rf"^BQX501 2 of {2 * len(few())} units failed") as caught:
         build(broken, threads=1, retries=2)
     assert "returns_std_rate 2024_06: ZeroDivisionError: a bug of the family (test_engine.py" in str(caught.value)
     assert caught.value.exit_code == 9
@@ -129,14 +134,14 @@ def test_a_unit_that_fails_is_named_and_the_rest_is_built(unbuilt: Path, built: 
         ("returns_std_rate", "2024_06", 3),
         ("returns_std_rate", "2024_07", 3),
     ]
-    assert len(project.store.partitions()) == (len(datasets()) - 1) * 2 * len(PAIRS)
+    assert len(project.store.partitions()) == (len(few()) - 1) * 2 * len(PAIRS)
     report = build(project)
     assert (report.built, Ledger(project.manifest).failures()) == (2, [])
     assert contents(project) == contents(copy(built))
 
 
 def test_an_infinite_value_never_reaches_the_store(unbuilt: Path, copy: Copy) -> None:
-    home = datasets()["time_dual"]
+    home = few()["time_dual"]
 
     def infinite(streams: object, names: object) -> dict[str, np.ndarray]:
         values = dict(home.compute(streams, names))  # type: ignore[arg-type]
@@ -151,7 +156,7 @@ def test_an_infinite_value_never_reaches_the_store(unbuilt: Path, copy: Copy) ->
 
 
 def test_conversion_keeps_null_and_refuses_what_a_type_cannot_hold() -> None:
-    home = datasets()["ohlc_rate"]
+    home = few()["ohlc_rate"]
     minute = np.array([0, 1, 2], dtype=np.int64)
     typed = lanes(home, {"seg_age": np.array([[1.0], [np.nan], [7.0]])}, minute, ("eurusd",))
     frame = table(home, typed, minute, 0, slice(0, 3))

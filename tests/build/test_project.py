@@ -16,6 +16,7 @@ from bqx.build.choice import Choice
 from bqx.build.project import Project
 from bqx.build.run import build
 from bqx.market.calendar import minute_of
+from few_datasets import few
 
 Copy = Callable[[Path], Project]
 RET = "returns_raw_rate.ret_1"
@@ -39,7 +40,7 @@ def test_a_project_is_made_once(tmp_path: Path) -> None:
 def test_a_wide_frame_has_all_datasets_side_by_side(built: Path) -> None:
     project = bqx.open(built)
     frame = project.frame("EUR/USD")
-    assert frame.width == 1 + sum(len(d.columns) for d in project.catalogue.values())
+    assert frame.width == 1 + sum(len(d.columns) for d in few().values())
     assert frame["ts_utc"].is_sorted()
     day = datetime(2024, 7, 2, tzinfo=UTC)
     part = project.frame("eurusd", columns=[RET, "hour_sin"], start=day, end=day + timedelta(hours=1))

@@ -18,6 +18,7 @@ from bqx.build.run import build, plan
 from bqx.market.calendar import Calendar, datetime_of, minute_of
 from bqx.market.simulated import simulate, simulated_source
 
+pytestmark = pytest.mark.usefixtures("few_datasets")
 Copy = Callable[[Path], Project]
 Names = set[tuple[str, str, str]]
 

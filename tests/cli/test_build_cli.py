@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,20 @@ import pytest
 
 from bqx.build.project import Project
 from bqx.cli.main import main
-from bqx.features.catalogue import datasets
 from bqx.market.calendar import minute_of
 from bqx.market.simulated import simulate, simulated_source
+from few_datasets import FEW, few, with_few
 
-N = len(datasets())
-PANELS = sum("panel" in home.uses for home in datasets().values())
+N = len(FEW)
+PANELS = sum("panel" in home.uses for home in few().values())
 """Datasets in which a bar of one pair moves all."""
 START = minute_of(datetime(2024, 7, 7, tzinfo=UTC))
 Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_datasets() -> Iterator[None]:
+    yield from with_few()
 
 
 @pytest.fixture(scope="module")

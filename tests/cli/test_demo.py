@@ -17,6 +17,7 @@ import pytest
 
 from bqx.cli.main import main
 from bqx.features.catalogue import datasets
+from few_datasets import FEW, few
 
 PAIRS = "eurusd,usdjpy"
 
@@ -212,10 +213,13 @@ def test_other_bars_in_the_same_folder_are_refused(folder: Path, result: Mapping
     assert (other.code, "another --out" in other.err) == (2, True)
 
 
-def test_planted_is_labelled_a_month_less_skips_and_the_project_can_go(tmp_path: Path) -> None:
+def test_planted_is_labelled_a_month_less_skips_and_the_project_can_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bqx.build.project.datasets", few)
     words = ["demo", "--out", str(tmp_path), "--pairs", "eurusd", "--flavour", "planted", "--json"]
     two = json.loads(bqx(*words, "--months", "2").out)
-    assert (two["months"], two["build"]["built"]) == (["2024_07", "2024_08"], 2 * len(datasets()))
+    assert (two["months"], two["build"]["built"]) == (["2024_07", "2024_08"], 2 * len(FEW))
     one = json.loads(bqx(*words, "--months", "1", "--no-keep").out)
     assert (one["months"], one["build"]["built"]) == (["2024_07"], 0)
     assert one["values"] < two["values"]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from ops_project import END, PAIRS, START
 
 from bqx.build.project import Project
-from bqx.market.calendar import Calendar, minute_of
+from bqx.market.calendar import Calendar
 from bqx.market.simulated import simulate, simulated_source
 from bqx.ops.plan.read import load_plan
 from bqx.ops.stages.run import Outcome, run_stage
 from bqx.ops.stages.state import PlanState
 
-PAIRS = ("eurusd", "gbpusd", "usdjpy")
-START = minute_of(datetime(2024, 6, 24, tzinfo=UTC))
-END = minute_of(datetime(2024, 7, 11, tzinfo=UTC))
 RUN = ("1.6.9", "1.8.1", "1.7.3", "1.6.16")
 """Stages that were run, in this order: names, a calendar's, one of four datasets, and one of the panel."""
 

@@ -30,6 +30,7 @@ from bqx.ops.plan.read import load_plan
 from bqx.ops.stages.board import make_board
 from bqx.ops.stages.facts import How
 from bqx.ops.stages.gaps import find_gaps
+from bqx.ops.stages.models import read_model, record_model
 from bqx.ops.stages.publish import publish, verify_report
 from bqx.ops.stages.register import add_file
 from bqx.ops.stages.report import stage_report
@@ -429,3 +430,46 @@ def test_commands(staged: Path, opened: Opened, capsys: pytest.CaptureFixture[st
     assert bqx("report", "1.6.10")[0] == 2
     assert bqx("graph", "--svg", str(tmp_path / "g.svg"))[0] == 0
     assert (tmp_path / "g.svg").read_text().startswith("<svg")
+
+
+def test_in_model_is_evidence_too(staged: Path, opened: Opened, tmp_path: Path) -> None:
+    project, state = opened(staged)
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"model": "m1", "columns": ["returns_raw_rate.ret_1", "time_dual.hour_sin", "rsi_7"]}))
+    with pytest.raises(UsageError, match="column 'rsi_7' is in 2 datasets"):
+        record_model(project, PLAN, state, *read_model(path))
+    with pytest.raises(StageBlocked, match=r"stage 1\.6\.10 is defined"):
+        record_model(project, PLAN, state, "m1", ["returns_raw_rate.ret_1", "technical_rate.rsi_7"])
+    assert "in model" not in {e.level for e in state.evidence()}
+    names = [
+        "returns_raw_rate.ret_1",
+        "returns_raw_rate.ret_1.lag5",
+        f"time_dual.{project.catalogue['time_dual'].columns[0].name}",
+    ]
+    assert set(record_model(project, PLAN, state, "m1", names)) == {"1.7.3", "1.8.1"}
+    board = make_board(project, PLAN, state)
+    assert {board[n].status for n in ("1.7.3", "1.8.1")} == {"in model"}
+    assert board["1.7.3"].validated
+    project.store.drop([i.key for i in project.store.partitions(dataset="time_dual")][:1])
+    assert make_board(project, PLAN, state)["1.8.1"].status == "schema", "it rests on partitions as all evidence does"
+    with pytest.raises(UsageError, match="not a model's description"):
+        read_model(tmp_path / "none.json")
+
+
+def test_a_pair_without_bars_is_not_done(unstaged: Path, opened: Opened) -> None:
+    first, state = opened(unstaged)
+    path = first.root / "bqx.toml"
+    text = path.read_text()
+    assert '"eurusd"' in text
+    path.write_text(text.replace('"eurusd"', '"audusd", "eurusd"', 1))
+    project = Project.open(first.root)
+    run_stage(project, PLAN, state, "1.6.9")
+    outcome = run_stage(project, PLAN, state, "1.8.1")
+    assert (outcome.status, outcome.reasons, outcome.report[0]) == (
+        "not computable",
+        ("no bars of audusd",),
+        "published",
+    )
+    assert make_board(project, PLAN, state)["1.8.1"].reasons == ("no bars of audusd",)
+    assert "There are no bars of audusd." in stage_report(latest(state, "1.8.1")).markdown()
+    project.close()

@@ -8,8 +8,7 @@ import numpy as np
 import polars as pl
 
 from bqx.market.calendar import month_span
-from bqx.store.contract import Receipt
-from bqx.store.lake import Lake
+from bqx.store.contract import FeatureStore, Receipt
 from bqx.store.partition import PartitionKey
 
 DATASET = "returns_raw_rate"
@@ -33,7 +32,7 @@ def month(
     return pl.DataFrame(data)
 
 
-def stage(lake: Lake, dataset: str, pair: str, ym: str, *, seed: int = 0, **options: Any) -> Receipt:
+def stage(lake: FeatureStore, dataset: str, pair: str, ym: str, *, seed: int = 0, **options: Any) -> Receipt:
     table = options.pop("table", None)
     rows = {name: options.pop(name) for name in ("rows", "start", "columns") if name in options}
     given = {

@@ -12,7 +12,7 @@ from bqx.store.schema import STEPS
 
 def test_a_new_manifest_is_wal_strict_and_of_the_current_format(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path / "manifest.sqlite")
-    assert manifest.format() == len(STEPS) == 3
+    assert manifest.format() == len(STEPS) == 4
     with manifest.connection() as con:
         assert con.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert con.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -27,7 +27,7 @@ def test_a_newer_format_is_refused_naming_both(tmp_path: Path) -> None:
     con = sqlite3.connect(path)
     con.execute("PRAGMA user_version = 7")
     con.close()
-    with pytest.raises(Unsupported, match="format 7, this bqx knows formats up to 3"):
+    with pytest.raises(Unsupported, match="format 7, this bqx knows formats up to 4"):
         Manifest(path)
 
 

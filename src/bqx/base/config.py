@@ -45,6 +45,13 @@ def load_config(root: Path, overrides: Mapping[str, str] = {}) -> Config:
     if config.secrets.provider == "file" and config.secrets.path is None:
         where = places.get("secrets.provider", f"{path}, key secrets.path")
         raise ConfigError("secrets.provider is 'file' but secrets.path is not set", where=where, fix="set secrets.path")
+    if config.store.on_server and config.store.server is None:
+        where = places.get("store.kind") or places.get("store.manifest") or str(path)
+        raise ConfigError(
+            "the store is in PostgreSQL but store.server is not set",
+            where=where,
+            fix="set it to the name of the secret that holds the DSN",
+        )
     return config
 
 
@@ -67,7 +74,8 @@ t0 = "{t0}"                  # "auto": first minute all pairs have; "seed": 2024
 calendar = "default"         # or the path of a holiday file, relative to this folder
 
 [store]
-kind = "lake"
+kind = "lake"                # lake (files) or postgres, see docs/postgres.md
+# server = "fx-db"           # for postgres: name of the secret that holds the DSN
 codec = "lz4"                # lz4, zstd or uncompressed
 keep_generations = 1         # superseded generations that `bqx store gc` leaves for --as-of
 

@@ -99,6 +99,56 @@ class DiskError(BqxError):
     next_step = "free the amount named, or put the project on a larger disk; `bqx store gc` removes old generations"
 
 
+class ServerError(BqxError):
+    code, exit_code, title = "BQX410", 12, "the PostgreSQL server cannot be reached or has gone"
+    next_step = "see that the server runs and can be reached; the same command goes on where it stopped"
+
+
+class RoleError(BqxError):
+    code, exit_code, title = "BQX411", 6, "the database role may not do that"
+    next_step = "use the role that docs/postgres.md names, or have the owner run `bqx store upgrade` for this one"
+
+
+class TablesError(BqxError):
+    code, exit_code, title = "BQX412", 6, "the tables in PostgreSQL are not those this bqx needs"
+    next_step = "`bqx store upgrade --dry-run` says what is missing; `bqx store upgrade` makes it"
+
+
+class MigrationSpecError(BqxError):
+    code, exit_code, title = "BQX420", 2, "a migration's specification or plan file is wrong"
+    next_step = "mend the named line, or make the plan anew with `bqx migrate plan`"
+
+
+class MigrationConflict(BqxError):  # noqa: N818 - what is in the way
+    code, exit_code, title = "BQX421", 4, "a new name is taken, or the plan no longer fits the database"
+    next_step = "look at what holds the name; then `bqx migrate plan` again. Nothing was renamed"
+
+
+class MigrationLocked(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX422", 5, "a lock could not be had in time, or another operator migrates"
+    next_step = "wait for the named sessions or end them yourself, then run the same command again"
+
+
+class VerificationError(BqxError):
+    code, exit_code, title = "BQX423", 6, "a migration's assertion does not hold"
+    next_step = "read expected and observed of the named check; inside the transaction all was rolled back"
+
+
+class PreflightError(BqxError):
+    code, exit_code, title = "BQX424", 7, "a migration may not start as things are"
+    next_step = "settle each finding or allow it by name in the specification; nothing was renamed"
+
+
+class MigrationBroken(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX425", 9, "the server or the connection went away in mid-migration"
+    next_step = "`bqx migrate status` says what is renamed; the same command goes on from there"
+
+
+class MigrationDenied(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX426", 6, "the database refused a statement of a migration"
+    next_step = "read the server's words; what was not committed is rolled back"
+
+
 class BuildError(BqxError):
     code, exit_code, title = "BQX501", 9, "some units failed; the rest was built"
     next_step = "read each unit's reason; `bqx build run` tries the failed ones only"
@@ -187,6 +237,41 @@ class TrackerDrift(TrackerError):  # noqa: N818
 class TrackerPayload(TrackerError):  # noqa: N818
     code, exit_code, title = "BQX719", 5, "a change that may not go to a tracker"
     next_step = "a status that claims work names its evidence; nothing that looks like a secret leaves this machine"
+
+
+class DatasetError(BqxError):
+    code, exit_code, title = "BQX801", 6, "a training dataset cannot be made, or is not what it was when it was made"
+    next_step = "`bqx dataset show NAME` says what it is made of; make it again under another name"
+
+
+class SealedError(BqxError):
+    code, exit_code, title = "BQX802", 5, "the sealed test was asked for, or was opened before"
+    next_step = "work on the folds before it; it is opened once a release, by `bqx dataset open`, and that is logged"
+
+
+class SelectionError(BqxError):
+    code, exit_code, title = "BQX803", 5, "a selection cannot have the columns it must"
+    next_step = "read which quota falls short and why candidates were left out; build more datasets or a longer history"
+
+
+class LeakError(BqxError):
+    code, exit_code, title = "BQX804", 5, "a leakage test failed, or could not compare enough"
+    next_step = "find the named column or rows before any result of this dataset is used"
+
+
+class LedgerError(BqxError):
+    code, exit_code, title = "BQX805", 6, "the ledger of trials cannot be used"
+    next_step = "restore research.sqlite from a backup; without it no later statistic knows how much was tried"
+
+
+class CausalityError(BqxError):
+    code, exit_code, title = "BQX811", 5, "a test of causality cannot be made on these series"
+    next_step = "read how many values, pairs or folds are missing; give a longer span, more pairs or shorter lags"
+
+
+class CausalityStateError(BqxError):
+    code, exit_code, title = "BQX812", 6, "the stored parts of a causality run are damaged or not of this run"
+    next_step = "remove the named folder and run it again; bars and features are not touched"
 
 
 class Unsupported(BqxError):  # noqa: N818

@@ -16,6 +16,10 @@ FAULT_POINTS: tuple[str, ...] = (
     "after-commit",
 )
 
+SERVER_FAULT_POINTS: tuple[str, ...] = ("after-spool", "after-rows", "before-commit", "after-commit")
+"""Those of a store in PostgreSQL: rows on this disk, rows sent, receipts written, all of it visible."""
+
+_KNOWN = dict.fromkeys((*FAULT_POINTS, *SERVER_FAULT_POINTS))
 _hits: dict[str, int] = {}
 _lock = threading.Lock()
 
@@ -25,17 +29,17 @@ def fault(name: str) -> None:
 
     A no-op without the variable. Hits are counted a process, over all threads.
     """
-    if name not in FAULT_POINTS:
-        raise ValueError(f"unknown fault point {name!r}; known: {', '.join(FAULT_POINTS)}")
+    if name not in _KNOWN:
+        raise ValueError(f"unknown fault point {name!r}; known: {', '.join(_KNOWN)}")
     wanted = os.environ.get("BQX_FAULT")
     if not wanted:
         return
     target, _, count = wanted.partition(":")
-    if target not in FAULT_POINTS or not (count or "1").isdecimal():
+    if target not in _KNOWN or not (count or "1").isdecimal():
         raise ConfigError(
             f"BQX_FAULT={wanted!r} is not name[:n]",
             where="environment",
-            fix=f"use one of {', '.join(FAULT_POINTS)}, or unset it",
+            fix=f"use one of {', '.join(_KNOWN)}, or unset it",
         )
     if target != name:
         return

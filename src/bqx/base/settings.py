@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ _PAIRS = (
 )
 ALL_PAIRS: tuple[str, ...] = tuple(_PAIRS.split())  # bqx.market.pairs.PAIRS, by test: base may not import market
 SEED_T0 = "2024-07-01T00:00:00+00:00"
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -68,9 +70,28 @@ class ProjectSettings(_Section):
 
 
 class StoreSettings(_Section):
-    kind: Literal["lake"] = "lake"
+    """kind : where features are kept. manifest : where names are, `postgres` for several hosts; a store in PostgreSQL
+    has its manifest in the same database whatever this says. server : name of the secret that holds the DSN.
+    namespace : schema of the feature tables."""
+
+    kind: Literal["lake", "postgres"] = "lake"
+    manifest: Literal["sqlite", "postgres"] = "sqlite"
+    server: str | None = None
+    namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "bqx"
     codec: Literal["lz4", "zstd", "uncompressed"] = "lz4"
     keep_generations: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @field_validator("server")
+    @classmethod
+    def _no_dsn(cls, name: str | None) -> str | None:
+        if name is not None and not _SECRET_NAME.fullmatch(name):
+            raise ValueError("this is the name of a secret that holds the DSN, not the DSN itself")
+        return name
+
+    @property
+    def on_server(self) -> bool:
+        """Whether the manifest is in PostgreSQL."""
+        return self.kind == "postgres" or self.manifest == "postgres"
 
 
 class BuildSettings(_Section):

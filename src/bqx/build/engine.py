@@ -81,7 +81,8 @@ def run_plan(
     fills up.
     """
     workers = cores(threads)
-    check_disk(project.root, plan.bytes)
+    if project.config.store.kind == "lake":
+        check_disk(project.root, plan.bytes)
     run_id = current_run().run_id
     report = BuildReport(run_id, fresh=plan.fresh, threads=workers)
     memory = int(project.config.build.memory_gb * 1e9)
@@ -149,12 +150,13 @@ class _State:
 
 @dataclass(slots=True)
 class _Spent:
-    """Core-seconds, values and bytes of a dataset in this run."""
+    """Core-seconds of a dataset in this run and the values they went into; bytes of all values it stored."""
 
     compute: float = 0.0
     write: float = 0.0
     computed: int = 0
     written: int = 0
+    stored: int = 0
     bytes: int = 0
     alone: bool = False
 
@@ -219,15 +221,16 @@ class _Book:
         report.bytes += size
         self.load += outcome.spent.load
         self.cells += outcome.spent.cells
-        if not self.spent.get(unit.dataset):  # the first loads compiled kernels; it counts when it stays the only one
-            self.spent[unit.dataset] = _Spent(alone=True)
-        elif self.spent[unit.dataset].alone:
-            self.spent[unit.dataset] = _Spent()
-        total = self.spent[unit.dataset]
+        total = self.spent.get(unit.dataset)
+        if total is None:  # the first loads compiled kernels; its seconds count when it stays the only one
+            total = self.spent[unit.dataset] = _Spent(alone=True)
+        elif total.alone:
+            total = self.spent[unit.dataset] = _Spent(stored=total.stored, bytes=total.bytes)
         total.compute += outcome.spent.compute
         total.write += outcome.spent.write
         total.computed += unit.computed
         total.written += unit.values
+        total.stored += unit.values
         total.bytes += size
 
     def note(self, status: str, plan: Plan) -> None:
@@ -243,7 +246,7 @@ class _Book:
     def _costs(self, plan: Plan) -> Costs | None:
         """What this run has measured; None when it was too small to say anything."""
         datasets = {
-            name: Cost(s.compute * 1e9 / s.computed, s.write * 1e9 / s.written, s.bytes / s.written)
+            name: Cost(s.compute * 1e9 / s.computed, s.write * 1e9 / s.written, s.bytes / s.stored)
             for name, s in self.spent.items()
             if s.written >= FLOOR_VALUES
         }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from bqx.base.errors import LeaseError
+from bqx.base.errors import LeaseError, ServerError, StoreError
 from bqx.store.known import known_text, now_us
 from bqx.store.manifest import Manifest
 
@@ -105,7 +105,10 @@ class Lease:
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
             # a busy database costs one beat, not the run: the next one comes long before the lease is stale
-            with contextlib.suppress(sqlite3.OperationalError), self._manifest.transaction() as con:
+            with (
+                contextlib.suppress(sqlite3.OperationalError, ServerError, StoreError),
+                self._manifest.transaction() as con,
+            ):
                 con.execute(_BEAT, (now_us(), *self._key()))
 
 

@@ -13,13 +13,12 @@ from bqx.base.atomic import write_text
 from bqx.base.config import CONFIG_NAME, Config, default_toml, load_config
 from bqx.base.errors import BqxError, ProjectError, UsageError
 from bqx.base.runlog import set_level
+from bqx.build.stores import MANIFEST_NAME, open_features, open_manifest, project_config
 from bqx.features.catalogue import column, datasets
 from bqx.market.calendar import Calendar, minute_of
 from bqx.market.pairs import PAIRS, parse_pair
 from bqx.store.bars import BarStore
 from bqx.store.known import known_us
-from bqx.store.lake import Lake
-from bqx.store.manifest import Manifest
 from bqx.store.registry import Baseline
 
 if TYPE_CHECKING:
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from bqx.build.export import Matrix
     from bqx.build.features import FeatureView
     from bqx.features.declare import Dataset
+    from bqx.store.contract import FeatureStore
+    from bqx.store.sql import Sql
 
-MANIFEST_NAME = "manifest.sqlite"
 When = datetime | int | None
 """A time for people (aware datetime) or a minute since 1970; None leaves that end open."""
 
@@ -45,9 +45,9 @@ class Project:
     def __init__(self, root: Path, config: Config, as_of: str | None = None) -> None:
         self.root, self.config, self.as_of = root, config, known_us(as_of)
         self.calendar = _calendar(root, config)
-        self.manifest = Manifest(root / MANIFEST_NAME)
+        self.manifest = open_manifest(root, config)
         self.bars = BarStore(root, self.manifest, codec=config.store.codec)
-        self.store = Lake(root, self.manifest, codec=config.store.codec)
+        self.store: FeatureStore = open_features(root, config, self.manifest)
         self.pairs: tuple[str, ...] = config.project.pairs
 
     @classmethod
@@ -56,11 +56,15 @@ class Project:
     ) -> Project:
         """Open an existing project; raises ProjectError when the folder is not one."""
         root = Path(path)
-        if not (root / CONFIG_NAME).is_file() or not (root / MANIFEST_NAME).is_file():
-            raise ProjectError("not a bqx project", where=str(root), fix="make one with `bqx init`, or give -C PATH")
-        config = load_config(root, overrides or {})
+        config = project_config(root, overrides or {})
         set_level(config.log.level)
         return cls(root, config, as_of)
+
+    def sql(self) -> Sql:
+        """Ask it with SQL: `.query("SELECT ...")` gives a Polars frame."""
+        from bqx.build.stores import open_sql
+
+        return open_sql(self)
 
     @classmethod
     def create(

@@ -19,6 +19,7 @@ from bqx.build.planner import Plan, make_plan
 from bqx.build.progress import Progress
 from bqx.build.snapshot import keep
 from bqx.features.warm import warm
+from bqx.store.partition import PartitionKey
 from bqx.store.registry import put_calendar
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def build(
         for row in unregistered:
             project.bars.put_baseline(row.pair, row.epoch, row.t0, row.baseline_ts, row.baseline_mid, row.source_hash)
         todo = _plan(project, inputs, choice or Choice(), threads, force)
+        project.store.ready(
+            PartitionKey(unit.dataset, piece.pair, unit.ym) for unit in todo.units for piece in unit.pieces
+        )
         keep(project, [project.catalogue[name] for name in dict.fromkeys(unit.dataset for unit in todo.units)])
         warm({unit.dataset for unit in todo.units}, note)
         report = run_plan(

@@ -20,15 +20,19 @@ COMMANDS = {
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
     "console": "The read-only web console of a project, on this machine.",
+    "causality": "Which past helps to forecast which pair: Granger, transfer entropy, false discovery rates.",
     "config": "Show the configuration and where each value comes from.",
+    "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
+    "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
     "stage": "The plan: status by evidence, run, reports, graph, gaps.",
+    "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
-    "store": "Collect garbage, drop and compact.",
+    "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
     "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
 }
 
@@ -64,7 +68,7 @@ def root(ctx: click.Context, project_path: Path, log_json: bool, run_id: str | N
     """Point-in-time FX features from 1-minute bars, and models whose skill is measured.
 
     Exit codes: 0 done, 2 usage, 3 configuration, 4 bad input, 5 a check failed, 6 store, 7 locked,
-    8 disk, 9 some units failed, 10 secrets, 11 unsupported, 70 internal, 130 interrupted.
+    8 disk, 9 some units failed, 10 secrets, 11 unsupported, 12 server, 70 internal, 130 interrupted.
     """
     from bqx.base.runlog import start_run
 

@@ -35,14 +35,12 @@ def query(
     partitions. Datasets and bars have a pair column. Nothing can be changed, no other file can be read.
     """
     from bqx.base.errors import UsageError
-    from bqx.store.sql import Sql
 
     chosen = form or ("json" if as_json else _by_suffix(output))
     if chosen == "parquet" and output is None:
         raise UsageError("Parquet cannot be printed", fix="name a file with -o")
     project = app.open(as_of=as_of)
-    memory = float(project.config.build.memory_gb)
-    frame = Sql(project.root, project.manifest, memory_gb=memory).query(sql, as_of=as_of, limit=limit)
+    frame = project.sql().query(sql, as_of=as_of, limit=limit)
     if output is None:
         click.echo(_render(frame, chosen), nl=chosen != "csv")
         if chosen == "table" and project.simulated:

@@ -1,4 +1,4 @@
-"""`bqx store`: collect garbage, drop and compact."""
+"""`bqx store`: collect garbage, drop, compact; tables in PostgreSQL, and copies between stores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bqx.cli.common import App, dry_run_option, emit, json_option, yes_option
+from bqx.cli.store_server import adopt, copy, upgrade
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def store() -> None:
-    """Retention: what is kept, what is removed, how tails are folded. See docs/store.md."""
+    """Retention, tables in PostgreSQL, copies between stores. See docs/store.md and docs/postgres.md."""
 
 
 @store.command()
@@ -28,15 +29,14 @@ def store() -> None:
 def gc(app: App, keep: int | None, dry_run: bool, as_json: bool) -> None:
     """Remove superseded generations and files that nothing refers to."""
     from bqx.build.lease import Lease
-    from bqx.store.collect import gc as collect
 
     project = app.open()
     kept = int(project.config.store.keep_generations) if keep is None else keep
     if dry_run:
-        done = collect(project.root, project.manifest, keep_generations=kept, dry_run=True)
+        done = project.store.gc(keep_generations=kept, dry_run=True)
     else:
         with Lease(project.manifest, app.run_id):
-            done = collect(project.root, project.manifest, keep_generations=kept, min_age_s=0.0)
+            done = project.store.gc(keep_generations=kept, min_age_s=0.0)
     verb = "would free" if dry_run else "freed"
     young = f"; {done.young} young files of a live run left alone" if done.young else ""
     text = f"{verb} {_size(done.bytes)}: {done.generations} generations, {len(done.files)} files{young}"
@@ -65,13 +65,12 @@ def drop(
     """Retire partitions. Their files stay, and --as-of still reads them, until `bqx store gc`."""
     from bqx.base.errors import UsageError
     from bqx.build.lease import Lease
-    from bqx.store.collect import drop as retire
 
     if not (datasets or pairs or months or names):
         raise UsageError("nothing was named to drop", fix="choose by --dataset, --pair, --month or --partition")
     project = app.open()
     keys = _keys(names) or [info.key for info in _chosen(project, datasets, pairs, months)]
-    found = retire(project.manifest, keys, dry_run=True)
+    found = project.store.drop(keys, dry_run=True)
     if not dry_run and not yes:
         raise UsageError(
             f"{len(found)} partitions would be dropped, first {found[0].name if found else 'none'}",
@@ -79,7 +78,7 @@ def drop(
         )
     if not dry_run:
         with Lease(project.manifest, app.run_id):
-            retire(project.manifest, keys)
+            project.store.drop(keys)
     data = {"dropped": [info.name for info in found], "rows": sum(info.rows for info in found), "dry_run": dry_run}
     verb = "would drop" if dry_run else "dropped"
     emit(data, as_json, f"{verb} {len(found)} partitions, {data['rows']} rows; `bqx store gc` frees their files")
@@ -103,6 +102,10 @@ def compact(app: App, dataset: str | None, dry_run: bool, as_json: bool) -> None
     verb = "would fold" if dry_run else "folded"
     text = f"{verb} {done.pieces} pieces of {len(done.partitions)} partitions"
     emit(asdict(done), as_json, text)
+
+
+for _command in (upgrade, adopt, copy):
+    store.add_command(_command)
 
 
 def _keys(names: tuple[str, ...]) -> list[PartitionKey]:

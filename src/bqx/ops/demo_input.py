@@ -12,7 +12,8 @@ import polars as pl
 
 from bqx.base.config import CONFIG_NAME
 from bqx.base.errors import BqxError, UsageError
-from bqx.build.project import MANIFEST_NAME, Project
+from bqx.build.project import Project
+from bqx.build.stores import MANIFEST_NAME
 from bqx.features.catalogue import datasets, earliest
 from bqx.market.calendar import Calendar, month_of, month_span
 from bqx.market.clock import establish

@@ -124,7 +124,7 @@ class BarStore:
 
     def simulated(self, as_of: AsOf = None) -> bool:
         """Whether any bar that can be read is simulated."""
-        sql = _sql("SELECT count(*) FROM bar_month m WHERE AS_OF AND m.simulated")
+        sql = _sql("SELECT count(*) FROM bar_month m WHERE AS_OF AND m.simulated = 1")
         with self.manifest.connection() as con:
             return bool(con.execute(sql, (known_us(as_of),)).fetchone()[0])
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,15 +28,16 @@ from bqx.store.manifest import Manifest
 from bqx.store.partition import PartitionKey
 
 YOUNG_SECONDS = 3600.0
-_FOLDERS = ("lake", "bars")
+FOLDERS = ("lake", "bars", "spool")
+_SUFFIXES = (".parquet", ".copy")
 
 _SUPERSEDED = """
 SELECT g.id FROM (
     SELECT id, partition_id, known_to,
            row_number() OVER (PARTITION BY partition_id, known_to IS NULL ORDER BY known_from DESC) AS age,
-           max(known_to IS NULL) OVER (PARTITION BY partition_id) AS alive
+           max(CASE WHEN known_to IS NULL THEN 1 ELSE 0 END) OVER (PARTITION BY partition_id) AS alive
     FROM generation) g
-WHERE g.known_to IS NOT NULL AND (g.age > :keep OR NOT g.alive)"""
+WHERE g.known_to IS NOT NULL AND (g.age > :keep OR g.alive = 0)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ def drop(manifest: Manifest, keys: Iterable[PartitionKey], *, dry_run: bool = Fa
     """Retire the current generation of each partition; raises StoreError, with nothing changed, for an absent one."""
     wanted = sorted(set(keys))
     if dry_run:
-        return [info for info, _ in _current(manifest, wanted)]
+        return [info for info, _ in current(manifest, wanted)]
     with manifest.transaction(faults=True) as con:
-        found = _current(manifest, wanted)
+        found = current(manifest, wanted)
         if found:
             known = manifest.tick(con, "drop")
             con.executemany("UPDATE generation SET known_to = ? WHERE id = ?", [(known, at) for _, at in found])
@@ -64,7 +65,8 @@ def drop(manifest: Manifest, keys: Iterable[PartitionKey], *, dry_run: bool = Fa
     return [info for info, _ in found]
 
 
-def _current(manifest: Manifest, keys: list[PartitionKey]) -> list[tuple[PartitionInfo, int]]:
+def current(manifest: Manifest, keys: list[PartitionKey]) -> list[tuple[PartitionInfo, int]]:
+    """Current generations with their ids; raises StoreError for a partition that has none."""
     known = {
         info.key: info for name in {key.dataset for key in keys} for info in list_partitions(manifest, dataset=name)
     }
@@ -81,8 +83,13 @@ def gc(
     keep_generations: int = 1,
     dry_run: bool = False,
     min_age_s: float | None = None,
+    folders: Sequence[str] = FOLDERS,
 ) -> Collected:
-    """Apply the rules above; `min_age_s` overrides the age below which orphans stay."""
+    """Apply the rules above; `min_age_s` overrides the age below which orphans stay.
+
+    folders : where files are this manifest's to judge. Two manifests may share a project folder (docs/postgres.md);
+    what the other one may refer to is left alone.
+    """
     if keep_generations < 0:
         raise StoreError(f"keep_generations is {keep_generations}", fix="0 or more superseded generations can be kept")
     with manifest.connection() as con:
@@ -92,7 +99,7 @@ def gc(
         min_age_s = YOUNG_SECONDS if held else 0.0
     if dry_run:
         with manifest.connection() as con:
-            doomed, young = _orphans(root, _referenced(con, set(generations)), min_age_s)
+            doomed, young = _orphans(root, folders, _referenced(con, set(generations)), min_age_s)
         return _summary(root, generations, doomed, young, dry_run)
     if generations:
         with manifest.transaction(faults=True) as con:
@@ -104,7 +111,7 @@ def gc(
                 "AND id NOT IN (SELECT file_id FROM bar_month)"
             )
     with manifest.transaction() as con:
-        doomed, young = _orphans(root, _referenced(con, set()), min_age_s)
+        doomed, young = _orphans(root, folders, _referenced(con, set()), min_age_s)
         report = _summary(root, generations, doomed, young, dry_run)
         for path in doomed:
             path.unlink(missing_ok=True)
@@ -121,12 +128,12 @@ def _referenced(con: sqlite3.Connection, without: set[int]) -> set[str]:
     return kept | {str(path) for (path,) in bars}
 
 
-def _orphans(root: Path, referenced: set[str], min_age_s: float) -> tuple[list[Path], int]:
+def _orphans(root: Path, folders: Sequence[str], referenced: set[str], min_age_s: float) -> tuple[list[Path], int]:
     """Files of the store that may go, and how many unreferenced ones are too young."""
     doomed, young, limit = [], 0, time.time() - min_age_s
-    for folder in _FOLDERS:
+    for folder in folders:
         for path in sorted((root / folder).rglob("*")):
-            ours = path.suffix == ".parquet" or is_temporary(path)
+            ours = path.suffix in _SUFFIXES or is_temporary(path)
             if not ours or path.is_dir() or path.relative_to(root).as_posix() in referenced:
                 continue
             if min_age_s and path.stat().st_mtime > limit:
@@ -142,7 +149,7 @@ def _summary(root: Path, generations: list[int], doomed: list[Path], young: int,
 
 
 def _remove_empty_folders(root: Path) -> None:
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*"), reverse=True):
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()

@@ -20,12 +20,12 @@ def commit(root: Path, manifest: Manifest, receipts: Iterable[Receipt], *, known
     raises StoreError, with nothing changed, when a file is gone or a tail does not follow its partition.
     """
     batch = sorted(receipts, key=lambda r: (r.key, r.first_minute))
-    _check_batch(batch)
+    check_batch(batch)
     with manifest.transaction(faults=True) as con:
         check_files(
             root, [(r.key.name, r.path, r.bytes) for r in batch]
         )  # inside the transaction: gc deletes files inside one too
-        fresh = [(receipt, at) for receipt in batch if not _is_current(con, receipt, at := _partition_id(con, receipt))]
+        fresh = [(receipt, at) for receipt in batch if not is_current(con, receipt, at := partition_id(con, receipt))]
         if not fresh:
             return 0
         known = manifest.tick(con, "commit", known_us(known_at))
@@ -33,7 +33,7 @@ def commit(root: Path, manifest: Manifest, receipts: Iterable[Receipt], *, known
             if receipt.kind == "month":
                 _put_month(con, receipt, partition, known)
             else:
-                _put_tail(con, receipt, partition, known)
+                put_tail(con, receipt, partition, known)
         return len({partition for _, partition in fresh})
 
 
@@ -48,7 +48,8 @@ def file_id(con: sqlite3.Connection, path: str, size: int, digest: str, columns:
     return int(row[0])
 
 
-def _check_batch(batch: Sequence[Receipt]) -> None:
+def check_batch(batch: Sequence[Receipt]) -> None:
+    """Raise StoreError when a month is staged twice."""
     months = [r.key for r in batch if r.kind == "month"]
     twice = {key.name for key in months if months.count(key) > 1} if len(set(months)) < len(months) else set()
     if twice:
@@ -67,7 +68,7 @@ def check_files(root: Path, files: Iterable[tuple[str, str, int]]) -> None:
             raise StoreError(f"the staged file {found}", where=f"{name} {path}", fix="run the same command again")
 
 
-def _partition_id(con: sqlite3.Connection, receipt: Receipt) -> int:
+def partition_id(con: sqlite3.Connection, receipt: Receipt) -> int:
     """Id of the receipt's partition, made when new."""
     key = receipt.key
     sql = (
@@ -85,7 +86,7 @@ def _partition_id(con: sqlite3.Connection, receipt: Receipt) -> int:
     return int(made.lastrowid or 0)
 
 
-def _is_current(con: sqlite3.Connection, r: Receipt, partition: int) -> bool:
+def is_current(con: sqlite3.Connection, r: Receipt, partition: int) -> bool:
     """Whether the current generation is exactly this month receipt."""
     rows = con.execute(
         "SELECT f.file_hash, p.kind, p.input_hash, p.code_version, p.complete_through, g.simulated "
@@ -100,18 +101,18 @@ def _is_current(con: sqlite3.Connection, r: Receipt, partition: int) -> bool:
 
 def _put_month(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> None:
     con.execute("UPDATE generation SET known_to = ? WHERE partition_id = ? AND known_to IS NULL", (known, partition))
-    _put_piece(con, receipt, _new_generation(con, receipt, partition, known), 0, known)
+    put_piece(con, receipt, new_generation(con, receipt, partition, known), 0, known)
 
 
-def _put_tail(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> None:
+def check_tail(con: sqlite3.Connection, receipt: Receipt, partition: int) -> tuple[int, int] | None:
+    """Generation and last piece that a tail goes on from, None before the first; StoreError when it does not follow."""
     row = con.execute(
         "SELECT g.id, max(p.seq), max(p.complete_through), g.simulated FROM generation g "
         "JOIN piece p ON p.generation_id = g.id WHERE g.partition_id = ? AND g.known_to IS NULL GROUP BY g.id",
         (partition,),
     ).fetchone()
     if row is None:
-        _put_piece(con, receipt, _new_generation(con, receipt, partition, known), 0, known)
-        return
+        return None
     generation, seq, through, simulated = row
     if receipt.first_minute <= through:
         raise StoreError(
@@ -121,15 +122,24 @@ def _put_tail(con: sqlite3.Connection, receipt: Receipt, partition: int, known: 
         )
     if bool(simulated) != receipt.simulated:
         raise StoreError("a tail cannot mix simulated and real rows in one partition", where=receipt.key.name)
-    _put_piece(con, receipt, generation, seq + 1, known)
+    return int(generation), int(seq)
 
 
-def _new_generation(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> int:
+def put_tail(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> None:
+    """A piece after the partition's last one, or its first; raises StoreError when it does not follow."""
+    found = check_tail(con, receipt, partition)
+    generation, seq = found or (new_generation(con, receipt, partition, known), -1)
+    put_piece(con, receipt, generation, seq + 1, known)
+
+
+def new_generation(con: sqlite3.Connection, receipt: Receipt, partition: int, known: int) -> int:
+    """Id of a generation without pieces."""
     sql = "INSERT INTO generation (partition_id, known_from, simulated) VALUES (?, ?, ?)"
     return int(con.execute(sql, (partition, known, int(receipt.simulated))).lastrowid or 0)
 
 
-def _put_piece(con: sqlite3.Connection, r: Receipt, generation: int, seq: int, known: int) -> None:
+def put_piece(con: sqlite3.Connection, r: Receipt, generation: int, seq: int, known: int) -> None:
+    """A receipt as piece `seq` of a generation."""
     file = file_id(con, r.path, r.bytes, r.file_hash, json.dumps(r.schema))
     con.execute(
         "INSERT INTO piece (generation_id, seq, file_id, known_from, kind, row_start, rows, first_minute, last_minute,"

@@ -28,7 +28,7 @@ def compact(lake: Lake, dataset: str | None = None, *, dry_run: bool = False) ->
 
     Killed half-way, it goes on where it stopped; the pieces stay readable by earlier `as_of` until gc.
     """
-    todo = [info for info in list_partitions(lake.manifest, dataset=dataset) if _has_tail(info)]
+    todo = [info for info in list_partitions(lake.manifest, dataset=dataset) if has_tail(info)]
     if not dry_run:
         ordered = sorted(todo, key=lambda info: (info.key.dataset, info.key.ym, info.key.pair))
         for _, group in groupby(ordered, key=lambda info: (info.key.dataset, info.key.ym)):
@@ -36,7 +36,8 @@ def compact(lake: Lake, dataset: str | None = None, *, dry_run: bool = False) ->
     return Compacted(tuple(info.name for info in todo), sum(len(info.pieces) for info in todo), dry_run)
 
 
-def _has_tail(info: PartitionInfo) -> bool:
+def has_tail(info: PartitionInfo) -> bool:
+    """Whether it has rows that were appended and not folded in yet."""
     return any(piece.kind == "tail" for piece in info.pieces)
 
 

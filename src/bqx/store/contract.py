@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -160,6 +161,12 @@ class PartitionInfo:
         return sum(piece.bytes for piece in self.pieces)
 
 
+def digest(infos: Iterable[PartitionInfo]) -> str:
+    """sha256 over names, content hashes and complete_through: equal for stores that say the same."""
+    lines = (f"{info.name} {info.content_hash} {info.complete_through}\n" for info in infos)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something `verify` found: which partition and file, what is wrong, what to do."""
@@ -200,6 +207,9 @@ class FeatureStore(Protocol):
     ) -> list[Receipt]:
         """Write new rows of all pairs of a dataset to one file; one receipt a pair and month."""
 
+    def ready(self, keys: Iterable[PartitionKey]) -> None:
+        """Raise, naming what to do, unless these partitions can be written; asked before a build computes anything."""
+
     def commit(self, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> None:
         """Make them all visible in one transaction (the coordinator only)."""
 
@@ -227,8 +237,11 @@ class FeatureStore(Protocol):
     def verify(self, deep: bool = False) -> list[Problem]:
         """Compare files with the manifest; `deep` reads them."""
 
-    def gc(self, *, keep_generations: int = 1, dry_run: bool = False) -> Collected:
+    def gc(self, *, keep_generations: int = 1, dry_run: bool = False, min_age_s: float | None = None) -> Collected:
         """Remove superseded generations beyond `keep_generations` and files that nothing refers to."""
 
     def compact(self, dataset: str | None = None, *, dry_run: bool = False) -> Compacted:
         """Fold tail pieces into month files; every read gives the same frame before and after."""
+
+    def digest(self, as_of: AsOf = None) -> str:
+        """sha256 over names and content hashes: equal for stores that say the same."""

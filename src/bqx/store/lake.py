@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from bqx.store import collect, commit, compact, read, rename, stage, verify
-from bqx.store.contract import PartitionInfo, Problem, Receipt
+from bqx.store.contract import PartitionInfo, Problem, Receipt, digest
 from bqx.store.files import Codec
 from bqx.store.known import AsOf, known_us
 from bqx.store.listing import list_partitions
@@ -18,10 +17,15 @@ from bqx.store.partition import PartitionKey, check_dataset
 
 
 class Lake:
-    """`FeatureStore` on this machine's disk. `root` is the project folder; see the contract for what methods do."""
+    """`FeatureStore` on this machine's disk. `root` is the project folder; see the contract for what methods do.
 
-    def __init__(self, root: Path, manifest: Manifest, *, codec: Codec = "lz4") -> None:
-        self.root, self.manifest, self.codec = root, manifest, codec
+    collects : folders in which `gc` may delete files.
+    """
+
+    def __init__(
+        self, root: Path, manifest: Manifest, *, codec: Codec = "lz4", collects: Sequence[str] = collect.FOLDERS
+    ) -> None:
+        self.root, self.manifest, self.codec, self.collects = root, manifest, codec, collects
 
     def stage(
         self,
@@ -65,6 +69,9 @@ class Lake:
             simulated=simulated,
         )
 
+    def ready(self, keys: Iterable[PartitionKey]) -> None:
+        """Files need nothing made before."""
+
     def commit(self, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> None:
         commit.commit(self.root, self.manifest, receipts, known_at=known_at)
 
@@ -84,7 +91,7 @@ class Lake:
                 for name in names
                 for info in list_partitions(self.manifest, as_of=known, dataset=check_dataset(name))
             ]
-        return read.read(self.root, found, names, pairs, span, columns)
+        return read.read(read.scan_files(self.root), found, names, pairs, span, columns)
 
     def partitions(
         self, as_of: AsOf = None, dataset: str | None = None, pair: str | None = None
@@ -104,7 +111,12 @@ class Lake:
         self, *, keep_generations: int = 1, dry_run: bool = False, min_age_s: float | None = None
     ) -> collect.Collected:
         return collect.gc(
-            self.root, self.manifest, keep_generations=keep_generations, dry_run=dry_run, min_age_s=min_age_s
+            self.root,
+            self.manifest,
+            keep_generations=keep_generations,
+            dry_run=dry_run,
+            min_age_s=min_age_s,
+            folders=self.collects,
         )
 
     def compact(self, dataset: str | None = None, *, dry_run: bool = False) -> compact.Compacted:
@@ -112,5 +124,4 @@ class Lake:
 
     def digest(self, as_of: AsOf = None) -> str:
         """sha256 over names and content hashes: equal for stores that say the same."""
-        lines = (f"{info.name} {info.content_hash} {info.complete_through}\n" for info in self.partitions(as_of))
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return digest(self.partitions(as_of))

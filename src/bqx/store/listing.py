@@ -29,7 +29,7 @@ def list_partitions(
     every_generation: bool = False,
 ) -> list[PartitionInfo]:
     """Ordered by dataset, pair, month; with `every_generation` superseded ones too."""
-    where, values = ["1"], []
+    where, values = ["1 = 1"], []
     if not every_generation:
         if as_of is None:
             where.append("g.known_to IS NULL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
@@ -16,8 +17,16 @@ from bqx.store.span import Span, in_span, span_text
 _BUILD = "build what is missing with `bqx build run`, or narrow datasets, pairs or span"
 
 
+class Scan(Protocol):
+    """How a store gives rows of one pair's partitions of one dataset, in order of time: ts_utc when asked, columns."""
+
+    def __call__(
+        self, infos: Sequence[PartitionInfo], columns: list[str], span: Span | None, with_ts: bool
+    ) -> pl.LazyFrame: ...
+
+
 def read(
-    root: Path,
+    scan: Scan,
     found: Iterable[PartitionInfo],
     datasets: Sequence[str],
     pairs: Sequence[str] | None,
@@ -39,7 +48,7 @@ def read(
     chosen = {name: _columns_of(name, datasets, table, wanted, columns) for name in datasets}
     if columns is not None:
         _check_known(columns, chosen, len(datasets) > 1)
-    frames = [_pair_frame(root, pair, table[pair], datasets, chosen, span) for pair in wanted]
+    frames = [_pair_frame(scan, pair, table[pair], datasets, chosen, span) for pair in wanted]
     frame = pl.concat(frames) if len(frames) > 1 else frames[0]
     if columns is None:
         return frame
@@ -92,7 +101,7 @@ def _check_known(columns: Sequence[str], chosen: dict[str, list[str]], several: 
 
 
 def _pair_frame(
-    root: Path,
+    scan: Scan,
     pair: str,
     by_dataset: dict[str, list[PartitionInfo]],
     datasets: Sequence[str],
@@ -106,9 +115,7 @@ def _pair_frame(
         columns = chosen[dataset]
         if number and not columns:
             continue
-        frame = scan_pieces(
-            root, [piece for info in by_dataset[dataset] for piece in info.pieces], columns, span, number == 0
-        )
+        frame = scan(by_dataset[dataset], columns, span, number == 0)
         if len(datasets) > 1:
             frame = frame.rename({name: f"{dataset}.{name}" for name in columns})
         parts.append(frame)
@@ -132,6 +139,15 @@ def _check_rows(pair: str, by_dataset: dict[str, list[PartitionInfo]], datasets:
                     f"{other[ym].name} has {other[ym].rows} through {datetime_of(other[ym].complete_through)}",
                     fix="rebuild the one that is behind, or read them apart",
                 )
+
+
+def scan_files(root: Path) -> Scan:
+    """Rows from the files below `root`."""
+
+    def scan(infos: Sequence[PartitionInfo], columns: list[str], span: Span | None, with_ts: bool) -> pl.LazyFrame:
+        return scan_pieces(root, [piece for info in infos for piece in info.pieces], columns, span, with_ts)
+
+    return scan
 
 
 def scan_pieces(

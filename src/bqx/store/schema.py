@@ -118,5 +118,23 @@ def _add_fits(con: sqlite3.Connection) -> None:
         con.execute(statement)
 
 
-STEPS: Sequence[Step] = (_create, _add_declarations, _add_fits)
+_FORMAT_4: tuple[str, ...] = (
+    # what migrations of dataset names did, in the same transaction as the renames
+    """CREATE TABLE migration (
+        id INTEGER PRIMARY KEY, migration TEXT NOT NULL, plan_hash TEXT NOT NULL, kind TEXT NOT NULL,
+        at INTEGER NOT NULL, run_id TEXT NOT NULL, tool TEXT NOT NULL, detail TEXT NOT NULL) STRICT""",
+    *(
+        f"CREATE TRIGGER migration_no_{verb} BEFORE {verb} ON migration "
+        "BEGIN SELECT RAISE(ABORT, 'migration is append-only'); END"
+        for verb in ("update", "delete")
+    ),
+)
+
+
+def _add_migrations(con: sqlite3.Connection) -> None:
+    for statement in _FORMAT_4:
+        con.execute(statement)
+
+
+STEPS: Sequence[Step] = (_create, _add_declarations, _add_fits, _add_migrations)
 """STEPS[i] turns format i into format i + 1; the format this code writes is len(STEPS)."""

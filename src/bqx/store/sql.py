@@ -20,7 +20,7 @@ from bqx.store.views import View, table_names, views
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_WORD = re.compile(r"[a-z_][a-z0-9_]*")
+WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class Sql:
@@ -40,7 +40,7 @@ class Sql:
     def query(self, sql: str, as_of: AsOf = None, limit: int | None = None) -> pl.DataFrame:
         """Run one SELECT. Raises UsageError for anything else, for unknown names and for what DuckDB refuses."""
         known = known_us(as_of)
-        named = views(self.manifest, known, sorted(set(_WORD.findall(sql.lower()))))
+        named = views(self.manifest, known, sorted(set(WORD.findall(sql.lower()))))
         con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
         try:
             self._prepare(con, named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from bqx.base.errors import StoreError
 from bqx.market.calendar import datetime_of, month_of
 from bqx.store.content import content_hash, content_hashes
 from bqx.store.contract import Receipt, Schema
-from bqx.store.files import Codec, write_table
+from bqx.store.files import Codec, Written, write_table
 from bqx.store.fingerprint import ts_fingerprint
 from bqx.store.partition import PartitionKey, check_dataset
 
@@ -72,21 +73,48 @@ def stage_month(
     simulated: bool,
 ) -> Receipt:
     """One partition's rows to one file."""
-    where = key.checked().name
-    complete_through = min(complete_through, key.span[1] - 1)
-    minutes = _checked(table, key, complete_through)
+    complete_through = min(complete_through, key.checked().span[1] - 1)
+    minutes = checked(table, key, complete_through)
     written = write_table(root, f"lake/{key.dataset}/{key.ym}", key.pair, table, codec)
+    return receipt(
+        key,
+        table,
+        minutes,
+        written,
+        content_hash(table),
+        input_hash=input_hash,
+        code_version=code_version,
+        complete_through=complete_through,
+        simulated=simulated,
+    )
+
+
+def receipt(
+    key: PartitionKey,
+    table: pl.DataFrame,
+    minutes: I8,
+    written: Written,
+    digest: str,
+    *,
+    kind: Literal["month", "tail"] = "month",
+    input_hash: str,
+    code_version: str,
+    complete_through: int,
+    simulated: bool,
+) -> Receipt:
+    """What `written` holds: the whole of `table`, whose content hash is `digest`."""
+    where = key.name
     return Receipt(
         key=key,
         path=written.path,
-        kind="month",
+        kind=kind,
         row_start=0,
         rows=len(minutes),
         first_minute=int(minutes[0]),
         last_minute=int(minutes[-1]),
         complete_through=complete_through,
         file_hash=written.file_hash,
-        content_hash=content_hash(table),
+        content_hash=digest,
         ts_hash=ts_fingerprint(minutes),
         input_hash=_text(input_hash, "input_hash", where),
         code_version=_text(code_version, "code_version", where),
@@ -123,7 +151,7 @@ def stage_tail(
     at = 0
     for pair in filled:
         minutes = minutes_of(features.slice(at, tables[pair].height), f"{dataset} {pair}")
-        parts += [(key, at + start, rows) for key, start, rows in _months(dataset, pair, minutes)]
+        parts += [(key, at + start, rows) for key, start, rows in by_month(dataset, pair, minutes)]
         at += len(minutes)
     for key, _, minutes in parts:
         _check_through(key, minutes, min(complete_through, key.span[1] - 1))
@@ -158,7 +186,8 @@ def schema_of(table: pl.DataFrame) -> Schema:
     return tuple((name, str(dtype)) for name, dtype in table.schema.items())
 
 
-def _checked(table: pl.DataFrame, key: PartitionKey, complete_through: int) -> I8:
+def checked(table: pl.DataFrame, key: PartitionKey, complete_through: int) -> I8:
+    """Minutes of a partition's table; raises StoreError for anything that may not be stored."""
     where = key.name
     minutes = minutes_of(table, where)
     if not len(minutes):
@@ -182,7 +211,7 @@ def _check_through(key: PartitionKey, minutes: I8, complete_through: int) -> Non
         )
 
 
-def _months(dataset: str, pair: str, minutes: I8) -> Iterator[tuple[PartitionKey, int, I8]]:
+def by_month(dataset: str, pair: str, minutes: I8) -> Iterator[tuple[PartitionKey, int, I8]]:
     """Sorted minutes cut at the ends of months: key, first row, minutes."""
     at = 0
     while at < len(minutes):

@@ -30,17 +30,13 @@ def verify(root: Path, manifest: Manifest, *, deep: bool = False) -> list[Proble
             wrong = seen[piece.path] or (_check_piece(root, piece, info.key.pair) if deep else None)
             if wrong:
                 problems.append(Problem(info.name, piece.path, wrong, _REBUILD))
-    problems += _check_bars(root, manifest, deep)
+    problems += check_bars(root, manifest, deep)
     return problems
 
 
 def _check_manifest(manifest: Manifest) -> list[Problem]:
-    with manifest.connection() as con:
-        answer = [str(row[0]) for row in con.execute("PRAGMA quick_check(5)")]
-        broken = con.execute("PRAGMA foreign_key_check").fetchall()
-    answer = [line for line in answer if line != "ok"] + [f"row of {row[0]} refers to nothing" for row in broken[:5]]
     fix = "restore manifest.sqlite from a copy"
-    return [Problem("", manifest.path.name, line, fix) for line in answer]
+    return [Problem("", manifest.path.name, line, fix) for line in manifest.damage()]
 
 
 def _check_file(path: Path, size: int, digest: str, deep: bool) -> str | None:
@@ -79,7 +75,8 @@ def _check_piece(root: Path, piece: Piece, pair: str) -> str | None:
     return None
 
 
-def _check_bars(root: Path, manifest: Manifest, deep: bool) -> list[Problem]:
+def check_bars(root: Path, manifest: Manifest, deep: bool) -> list[Problem]:
+    """Every version of every month of bars."""
     with manifest.connection() as con:
         rows = con.execute(
             "SELECT m.pair, m.ym, m.rows, m.content_hash, f.path, f.bytes, f.file_hash "

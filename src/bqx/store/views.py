@@ -43,7 +43,7 @@ def views(manifest: Manifest, as_of: int | None, words: Iterable[str]) -> dict[s
                 infos = list_partitions(manifest, as_of=as_of, dataset=word)
                 if infos:
                     out[word] = _view(infos, with_pair=True)
-            elif _is_partition(word, datasets):
+            elif is_partition(word, datasets):
                 key = PartitionKey.parse(word)
                 infos = list_partitions(manifest, as_of=as_of, dataset=key.dataset, pair=key.pair)
                 infos = [info for info in infos if info.key == key]
@@ -61,7 +61,8 @@ def table_names(manifest: Manifest, as_of: int | None) -> list[str]:
     return [*bars, "partitions", *sorted({info.key.dataset for info in infos}), *(info.name for info in infos)]
 
 
-def _is_partition(word: str, datasets: set[str]) -> bool:
+def is_partition(word: str, datasets: set[str]) -> bool:
+    """Whether `word` names a partition of one of `datasets`."""
     return word[:-15] in datasets and PartitionKey.is_name(word)
 
 

@@ -30,6 +30,8 @@ PAGES: Mapping[str, str] = {
 """Pages of the menu, by path; key n opens the n-th."""
 Made = tuple[str, Mapping[str, Any]] | None
 """A template and what it shows, None where there is no such page."""
+HEAT = "@heat@"
+"""Stands for the numbers of the map while a page is looked through for secrets."""
 FOLDER = Path(__file__).parent / "templates"
 
 
@@ -70,13 +72,21 @@ class Pages:
         """A page of a template; what looks like a secret is masked."""
         shared = {"pages": PAGES, "current": current, "project": self.project.config.project.name,
                   "simulated": self.project.simulated}  # fmt: skip
-        return redact(_environment().get_template(f"{template}.html.j2").render(**shared, **found))
+        text = redact(_environment().get_template(f"{template}.html.j2").render(**shared, **found))
+        return text.replace(HEAT, found["heat_data"], 1) if "heat_data" in found else text
 
     def _coverage(self) -> dict[str, Any]:
         heat: Heat = self._keep("heat", lambda: make_heat(self.project))
         text = json.dumps(heat.as_dict(), separators=(",", ":")).replace("<", "\\u003c")
         rows = [{"dataset": n, "values": v, "present": p, "partitions": k} for n, v, p, k in heat.rows]
-        return {"heat": text, "rows": rows, "partitions": len(heat.cells), "months": heat.months, "pairs": heat.pairs}
+        return {
+            "heat": HEAT,
+            "heat_data": text,
+            "rows": rows,
+            "partitions": len(heat.cells),
+            "months": heat.months,
+            "pairs": heat.pairs,
+        }
 
     def _keep(self, key: str, make: Callable[[], Any]) -> Any:
         now = self.project.snapshot()

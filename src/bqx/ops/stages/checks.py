@@ -25,8 +25,8 @@ def criterion(project: Project, plan: Plan, board: Board, text: str) -> Check:
         holds = int(board[argument].validated)
         return Check(text, f"stage {argument} is validated by evidence that holds", "plan.sqlite", 1, holds)
     if name == "no-legacy-names":
-        found = legacy_names(project)
-        query = f"names in manifest and lake that match {legacy_pattern().pattern}"
+        found = legacy_names(project) + [f"{name} (unfinished migration)" for name in unfinished(project)]
+        query = f"names of datasets, lake folders and server relations that match {legacy_pattern().pattern}"
         return Check(
             text, "names of the old convention" + (f": {', '.join(found[:3])}" if found else ""), query, 0, len(found)
         )
@@ -47,22 +47,43 @@ def legacy_pattern() -> re.Pattern[str]:
 
 
 def legacy_names(project: Project) -> list[str]:
-    """Datasets of the manifest, and folders of the lake, that still have such a name."""
-    with project.manifest.connection() as con:
-        sql = (
-            "SELECT DISTINCT d.name FROM dataset d JOIN partition q ON q.dataset_id = d.id "
-            "JOIN generation g ON g.partition_id = q.id WHERE g.known_to IS NULL"
-        )
-        names = {str(row[0]) for row in con.execute(sql)}
-    lake = project.root / "lake"
-    names |= {path.name for path in lake.iterdir()} if lake.is_dir() else set()
-    return sorted(name for name in names if legacy_pattern().fullmatch(name))
+    """Datasets, folders of the lake, and relations of the server's schema that still have such a name."""
+    return sorted(name for name in _names(project) if legacy_pattern().fullmatch(name))
 
 
 def searched(project: Project) -> int:
     """How many names were looked at, so that nothing found can be told from nothing sought."""
-    with project.manifest.connection() as con:
-        held = int(con.execute("SELECT count(*) FROM partition").fetchone()[0])
-        names = int(con.execute("SELECT count(*) FROM dataset").fetchone()[0])
+    return len(_names(project))
+
+
+def unfinished(project: Project) -> list[str]:
+    """Migrations of the manifest's ledger that were begun and have not come to their end."""
+    from bqx.store.migrate import lake_ledger
+
+    ends = ("finished", "rollback_finished")
+    out = []
+    for name in lake_ledger.migrations(project.manifest):
+        kinds = [event.kind for event in lake_ledger.events(project.manifest, name)]
+        begun = max((k for k, kind in enumerate(kinds) if kind.endswith("started")), default=-1)
+        if begun >= 0 and not any(kind.endswith(ends) for kind in kinds[begun:]):
+            out.append(name)
+    return out
+
+
+def _names(project: Project) -> set[str]:
+    names = {info.key.dataset for info in project.store.partitions()}
     lake = project.root / "lake"
-    return held + names + (sum(1 for _ in lake.iterdir()) if lake.is_dir() else 0)
+    names |= {path.name for path in lake.iterdir()} if lake.is_dir() else set()
+    return names | _relations(project)
+
+
+def _relations(project: Project) -> set[str]:
+    """Tables and views of the schema that features on a server lie in."""
+    if project.config.store.kind != "postgres":
+        return set()
+    from bqx.store.pg.manifest import PgManifest
+
+    assert isinstance(project.manifest, PgManifest)
+    sql = "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s"
+    with project.manifest.sessions.lend() as con:
+        return {str(row[0]) for row in con.execute(sql, (project.manifest.layout.schema,))}

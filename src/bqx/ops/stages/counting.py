@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from bqx.build.planner import survey
 from bqx.features.reasons import REASONS
 from bqx.market.calendar import datetime_of, month_span
 from bqx.store.files import file_hash
-from bqx.store.sql import Sql
+from bqx.store.lake import Lake
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -48,13 +48,14 @@ class Check:
 
 @dataclass
 class Counted:
-    """cells : of the coverage, a row a dataset, column, pair and month. lacking : "dataset.column" -> reason, of
-    columns without any value. data_hash : of the partitions spoken of."""
+    """lacking : "dataset.column" -> reason, of columns without any value. partly : reason -> how many columns have none
+    in a pair, counted a pair, of the other columns. data_hash : of the partitions spoken of."""
 
     coverage: Coverage
     sql: dict[tuple[str, str, str, str], int]
     checks: list[Check] = field(default_factory=list)
     lacking: dict[str, str] = field(default_factory=dict)
+    partly: dict[str, int] = field(default_factory=dict)
     data_hash: str = ""
     partitions: int = 0
 
@@ -78,16 +79,22 @@ def count_stage(project: Project, choice: Choice) -> Counted:
     coverage = project_coverage(project, choice)
     counted = Counted(coverage, _by_sql(project, names, found), partitions=fresh, data_hash=hash_of(found))
     _assert(counted, wanted, fresh, rows, found)
-    files = {piece.path: piece.file_hash for info in found for piece in info.pieces}
-    same = sum(file_hash(project.root / path) == digest for path, digest in files.items())
-    counted.checks.append(
-        Check("bytes", "files whose bytes are those that were committed", "xxh3-128", len(files), same)
-    )
+    if isinstance(project.store, Lake):
+        files = {piece.path: piece.file_hash for info in found for piece in info.pieces}
+        same = sum(file_hash(project.root / path) == digest for path, digest in files.items())
+        what = "files whose bytes are those that were committed"
+        counted.checks.append(Check("bytes", what, "xxh3-128", len(files), same))
     for row in coverage.by("dataset", "column").iter_rows(named=True):
         if row["present"] == 0:
-            reason = next((name for name in LACKING if row[name]), "warm-up")
-            counted.lacking[f"{row['dataset']}.{row['column']}"] = reason
+            counted.lacking[f"{row['dataset']}.{row['column']}"] = _why(row)
+    for row in coverage.by("dataset", "column", "pair").iter_rows(named=True):
+        if row["present"] == 0 and f"{row['dataset']}.{row['column']}" not in counted.lacking:
+            counted.partly[_why(row)] = counted.partly.get(_why(row), 0) + 1
     return counted
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    return next((name for name in LACKING if row[name]), "warm-up")
 
 
 def hash_of(found: Sequence[PartitionInfo]) -> str:
@@ -103,12 +110,13 @@ def _within(choice: Choice, ym: str) -> bool:
 
 
 def query_of(dataset: str, columns: Sequence[str], span: tuple[int, int]) -> str:
-    """The SELECT that counts rows and non-NULL values of each column by pair and month."""
+    """The SELECT that counts rows and non-NULL values of each column by pair and month, for DuckDB and PostgreSQL."""
     counts = ", ".join(f'count("{name}") AS "{name}"' for name in columns)
     first, end = (datetime_of(minute).strftime("%Y-%m-%d %H:%M:%S") for minute in span)
+    when = 'extract(year FROM ts_utc) AS "y", extract(month FROM ts_utc) AS "m"'
     return (
-        f"SELECT pair, strftime(ts_utc, '%Y_%m') AS ym, count(*) AS \"rows\", {counts} FROM {dataset} "  # noqa: S608
-        f"WHERE ts_utc >= TIMESTAMP '{first}' AND ts_utc < TIMESTAMP '{end}' GROUP BY 1, 2"
+        f'SELECT pair, {when}, count(*) AS "rows", {counts} FROM {dataset} '  # noqa: S608
+        f"WHERE ts_utc >= TIMESTAMP '{first}' AND ts_utc < TIMESTAMP '{end}' GROUP BY 1, 2, 3"
     )
 
 
@@ -117,7 +125,7 @@ def _by_sql(
 ) -> dict[tuple[str, str, str, str], int]:
     """Non-NULL values by dataset, column, pair and month, from the files themselves."""
     out: dict[tuple[str, str, str, str], int] = {}
-    sql = Sql(project.root, project.manifest, memory_gb=project.config.build.memory_gb)
+    sql = project.sql()
     for name in names:
         mine = [info for info in found if info.key.dataset == name]
         if not mine:
@@ -126,8 +134,9 @@ def _by_sql(
         span = month_span(min(months))[0], month_span(max(months))[1]
         columns = [c.name for c in project.catalogue[name].columns]
         for row in sql.query(query_of(name, columns, span)).iter_rows(named=True):
-            out.update({(name, column, row["pair"], row["ym"]): row[column] for column in columns})
-            out[name, "", row["pair"], row["ym"]] = row["rows"]
+            ym = f"{int(row['y']):04}_{int(row['m']):02}"
+            out.update({(name, column, row["pair"], ym): row[column] for column in columns})
+            out[name, "", row["pair"], ym] = row["rows"]
     return out
 
 

@@ -47,7 +47,7 @@ function heat() {
   const canvas = document.querySelector("#heat");
   if (!canvas) return;
   const { datasets, months, pairs, cells } = JSON.parse(document.querySelector("#heat-data").textContent);
-  const CELL = Math.max(3, Math.ceil(48 / Math.max(pairs.length, 1))), HIGH = 14, GAP = 6, LEFT = 178, TOP = 22;
+  const CELL = Math.max(3, Math.ceil(48 / Math.max(pairs.length, 1))), HIGH = 14, GAP = 4, LEFT = 158, TOP = 22;
   const block = CELL * pairs.length + GAP, wide = LEFT + block * months.length, high = TOP + HIGH * datasets.length + 2;
   const ratio = window.devicePixelRatio || 1;
   canvas.width = wide * ratio; canvas.height = high * ratio;
