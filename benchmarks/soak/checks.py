@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.kill import kill
 from benchmarks.soak.migrate import migrate_stage
 from benchmarks.soak.postgres_copy import postgres_copy
 from benchmarks.soak.postgres_leaves import postgres_leaves
 from benchmarks.soak.promises import promises
 from benchmarks.soak.regimes import regimes
+from benchmarks.soak.selection_planted import planted
+from benchmarks.soak.stages import stages_market, stages_three
 from benchmarks.soak.state import State
+from benchmarks.soak.tracker_kill import tracker_kill
+from benchmarks.soak.tracker_runs import tracker_runs
 from benchmarks.soak.year import year
 
 
@@ -31,6 +36,10 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "dataset-year": Check(
+        "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
+        dataset_year, 12, "months", "research/test_selection_run.py",
+    ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
@@ -54,6 +63,26 @@ CHECKS: dict[str, Check] = {
     "regimes": Check(
         "planted regimes are found by the hidden Markov states, and random walks have none",
         regimes, 20, "trials of 28 lanes", "benchmarks/test_regimes_soak.py",
+    ),
+    "stages-market": Check(
+        "all stages on 28 pairs and a month: unattended, sums of every report, evidence against DuckDB",
+        stages_market, 28, "pairs", "benchmarks/test_stages_soak.py",
+    ),
+    "stages-three": Check(
+        "all stages on three pairs: those of the panel are not computable, the rest is validated",
+        stages_three, 2, "months", "benchmarks/test_stages_soak.py",
+    ),
+    "tracker-kill": Check(
+        "a process killed between commit and delivery and started again: every change in the tracker exactly once",
+        tracker_kill, 60, "kills", "benchmarks/test_tracker_kill_soak.py",
+    ),
+    "tracker-runs": Check(
+        "people, limits, faults and deaths against a served Airtable: nothing lost, doubled or in the wrong record",
+        tracker_runs, 1000, "runs in real time", "benchmarks/test_tracker_runs_soak.py",
+    ),
+    "selection-planted": Check(
+        "five planted columns of R2 0.005 beside decoys of correlation 0.9 are found among 2,640 candidates",
+        planted, 10, "worlds", "research/test_selection.py",
     ),
     "year": Check(
         "28 simulated pairs, every dataset: time, size, memory, full verification",

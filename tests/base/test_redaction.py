@@ -117,3 +117,14 @@ def test_long_lines_take_linear_time() -> None:
     for unit in ("password" * 3, "a://b:", "x" * 24, "secret=", "Bearer "):
         redact(unit * 20_000)
     assert time.perf_counter() - began < 10
+
+
+@pytest.mark.parametrize("kind", ["app", "tbl", "rec", "fld", "viw", "usr", "sel"])
+def test_ids_of_the_tracker_are_masked_by_their_form(kind: str) -> None:
+    for tail in ("A1" * 7, "abcdefghijklm9", "Zbcdefghijklmn"):
+        value = kind + tail
+        for text in (value, f"/v0/{value}/Stages", f"Record ID {value} does not exist", f'{{"id": "{value}"}}'):
+            assert value not in redact(text)
+        assert leaks(f"of {value}.")
+    for harmless in (kind + "abcdefghijklmn", kind + "A1" * 6, kind + "A1" * 8, f"my{kind}" + "A1" * 7):
+        assert redact(harmless) == harmless

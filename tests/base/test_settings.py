@@ -30,7 +30,13 @@ def test_the_template_is_valid_and_names_every_default(tmp_path: Path) -> None:
     config = load_config(project(tmp_path, default_toml()))
     assert config.model_dump() == load_config(tmp_path / "absent").model_dump()
     given = {row["key"] for row in config.origins() if row["origin"] == "file"}
-    absent = {"project.pairs", "secrets.path", "secrets.region"}  # shown as comments
+    absent = {
+        "project.pairs",
+        "secrets.path",
+        "secrets.region",
+        "tracker.mapping",
+        "tracker.endpoint",
+    }  # shown as comments
     assert given | absent == {row["key"] for row in config.origins()}
 
 

@@ -15,6 +15,7 @@ from bqx.market.calendar import month_span
 from bqx.market.simulated import simulate, simulated_source
 from bqx.research.firstlight import answer, first_answer
 from bqx.research.matrix import from_bars, from_project, thinning
+from bqx.research.trials import Trials
 
 PAIRS = ("audusd", "eurusd", "usdjpy")
 
@@ -53,6 +54,7 @@ def test_store_and_memory_give_the_same_matrix(project: Project) -> None:
     found = answer(project)
     assert found.columns == 66 and found.folds >= 2 and found.pairs == PAIRS
     assert found.verdict() == first_answer(stored).verdict()
+    assert Trials(project.root).count(model="pooled ridge") == found.trials, "each is in the ledger"
 
 
 def test_thinning() -> None:

@@ -90,6 +90,15 @@ provider = "none"            # none, file, aws (AWS Secrets Manager) or keyring 
 # region = "eu-west-1"       # aws
 prefix = "bqx/"              # put before each name at aws and keyring
 
+[tracker]
+kind = "local"               # local, export (CSV and Markdown) or airtable; see docs/tracker.md
+path = "tracker"             # local and export: the folder of their files
+# mapping = "tracker.toml"   # airtable: our fields and words -> its fields and options
+token_name = "airtable-token"  # what the secrets provider calls the token
+base_name = "airtable-base"  # ... and the id of the base
+# endpoint = "https://..."   # airtable: another address than the library's; plain http for this machine only
+max_age_min = 15             # minutes: `bqx stage run` stops when the last sync is older
+
 [log]
 level = "info"               # debug, info, warning or error, for --log-json
 """

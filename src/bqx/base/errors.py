@@ -169,6 +169,111 @@ class SecretLeak(BqxError):  # noqa: N818 - what happened, not what went wrong
     next_step = "change the secret at its issuer first, then clean up: docs/security.md"
 
 
+class PlanError(BqxError):
+    code, exit_code, title = "BQX701", 3, "the plan, or a file added to it, cannot be used"
+    next_step = "correct the named key; docs/stages.md lists the keys, and a cycle is printed with its path"
+
+
+class StageBlocked(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX702", 7, "a stage may not run now"
+    next_step = "`bqx stage show ID` lists what is in its way; nothing was built and nothing was marked"
+
+
+class StageFailed(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX703", 5, "a stage was built but its evidence does not hold"
+    next_step = "read which column or partition differs; the stage keeps its status, and running it again goes on"
+
+
+class ReportError(BqxError):
+    code, exit_code, title = "BQX704", 5, "a stage report cannot be published"
+    next_step = "read which sum or number is at fault; the report stays a draft"
+
+
+class ConsoleError(BqxError):
+    code, exit_code, title = "BQX705", 7, "the console cannot be served"
+    next_step = "give another `--port`, or end the program that listens there"
+
+
+class TrackerError(BqxError):
+    code, exit_code, title = "BQX711", 9, "the tracker refused a change or gave an answer that cannot be right"
+    next_step = "read the reason; the change waits in the outbox: `bqx tracker log --waiting`"
+
+
+class TrackerUnreachable(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX712", 9, "the tracker cannot be reached now"
+    next_step = "nothing is lost: `bqx tracker sync` delivers what waits once the tracker answers"
+
+
+class TrackerAccess(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX713", 10, "the tracker does not let this token do what is needed"
+    next_step = "give the token the named scopes and the base, or store a new one at the secrets provider"
+
+
+class TrackerSchema(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX714", 3, "the mapping and the tracker's tables disagree"
+    next_step = "correct the named line of the mapping file, or the tracker's field; docs/tracker.md"
+
+
+class TrackerKey(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX715", 5, "a code that must name one record names none or several"
+    next_step = "make the code unique in the tracker, then `bqx tracker sync --replay`"
+
+
+class TrackerConflict(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX716", 5, "somebody changed in the tracker what was about to be written"
+    next_step = "look with `bqx tracker diff`; then correct the tracker, or `bqx tracker sync --overwrite CODE`"
+
+
+class TrackerStale(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX717", 5, "the tracker is not up to date"
+    next_step = "run `bqx tracker sync`"
+
+
+class TrackerDrift(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX718", 5, "the tracker says something else than plan and evidence"
+    next_step = "look with `bqx tracker diff`, then `bqx tracker sync`"
+
+
+class TrackerPayload(TrackerError):  # noqa: N818
+    code, exit_code, title = "BQX719", 5, "a change that may not go to a tracker"
+    next_step = "a status that claims work names its evidence; nothing that looks like a secret leaves this machine"
+
+
+class DatasetError(BqxError):
+    code, exit_code, title = "BQX801", 6, "a training dataset cannot be made, or is not what it was when it was made"
+    next_step = "`bqx dataset show NAME` says what it is made of; make it again under another name"
+
+
+class SealedError(BqxError):
+    code, exit_code, title = "BQX802", 5, "the sealed test was asked for, or was opened before"
+    next_step = "work on the folds before it; it is opened once a release, by `bqx dataset open`, and that is logged"
+
+
+class SelectionError(BqxError):
+    code, exit_code, title = "BQX803", 5, "a selection cannot have the columns it must"
+    next_step = "read which quota falls short and why candidates were left out; build more datasets or a longer history"
+
+
+class LeakError(BqxError):
+    code, exit_code, title = "BQX804", 5, "a leakage test failed, or could not compare enough"
+    next_step = "find the named column or rows before any result of this dataset is used"
+
+
+class LedgerError(BqxError):
+    code, exit_code, title = "BQX805", 6, "the ledger of trials cannot be used"
+    next_step = "restore research.sqlite from a backup; without it no later statistic knows how much was tried"
+
+
+class CausalityError(BqxError):
+    code, exit_code, title = "BQX811", 5, "a test of causality cannot be made on these series"
+    next_step = "read how many values, pairs or folds are missing; give a longer span, more pairs or shorter lags"
+
+
+class CausalityStateError(BqxError):
+    code, exit_code, title = "BQX812", 6, "the stored parts of a causality run are damaged or not of this run"
+    next_step = "remove the named folder and run it again; bars and features are not touched"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

@@ -24,6 +24,7 @@ SHAPES: dict[str, re.Pattern[str]] = {
     "github-token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})"),
     "slack-token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
     "jwt": re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"),
+    "airtable-id": re.compile(r"\b(?:app|tbl|rec|fld|viw|usr|sel)(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{14}\b"),
     "private-key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|\Z)", re.DOTALL),
 }
 # Values known by what stands before them; group 1 is kept.

@@ -107,6 +107,20 @@ class SecretsSettings(_Section):
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]*$")] = "bqx/"
 
 
+_LOOKUP = r"^[A-Za-z0-9][A-Za-z0-9_./-]*$"
+_ENDPOINT = r"^(https://[^/@\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)$"
+
+
+class TrackerSettings(_Section):
+    kind: Literal["local", "export", "airtable"] = "local"
+    path: Annotated[str, Field(min_length=1)] = "tracker"
+    mapping: Annotated[str, Field(min_length=1)] | None = None
+    token_name: Annotated[str, Field(pattern=_LOOKUP)] = "airtable-token"  # noqa: S105 - a name
+    base_name: Annotated[str, Field(pattern=_LOOKUP)] = "airtable-base"
+    endpoint: Annotated[str, Field(pattern=_ENDPOINT)] | None = None
+    max_age_min: Annotated[float, Field(gt=0, le=1440, allow_inf_nan=False)] = 15.0
+
+
 class LogSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -118,6 +132,7 @@ class Config(_Section):
     store: StoreSettings = StoreSettings()
     build: BuildSettings = BuildSettings()
     secrets: SecretsSettings = SecretsSettings()
+    tracker: TrackerSettings = TrackerSettings()
     log: LogSettings = LogSettings()
     _root: Path = PrivateAttr(default_factory=Path)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

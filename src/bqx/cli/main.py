@@ -19,15 +19,21 @@ from bqx.cli.common import App
 COMMANDS = {
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
+    "console": "The read-only web console of a project, on this machine.",
+    "causality": "Which past helps to forecast which pair: Granger, transfer entropy, false discovery rates.",
     "config": "Show the configuration and where each value comes from.",
+    "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
+    "stage": "The plan: status by evidence, run, reports, graph, gaps.",
+    "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
+    "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
 }
 
 

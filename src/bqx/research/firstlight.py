@@ -15,6 +15,7 @@ from bqx.research.matrix import Matrix, from_project
 from bqx.research.ridge import PENALTIES
 from bqx.research.skill import DRAWS, NO_SKILL, Skill, skill_of, summary
 from bqx.research.splits import plan_splits
+from bqx.research.trials import Trial, Trials
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -70,7 +71,19 @@ def answer(project: Project, *, start: int | None = None, end: int | None = None
         end=end,
         as_of=project.as_of,
     )
-    return first_answer(matrix, seed=seed)
+    found = first_answer(matrix, seed=seed)
+    Trials(project.root).record(_tried(found, seed))
+    return found
+
+
+def _tried(found: FirstAnswer, seed: int) -> list[Trial]:
+    """Every penalty of every horizon and fold."""
+    set_name = f"first answer, {found.first} to {found.last}, {len(found.pairs)} pairs"
+    return [
+        Trial("forecast", "pooled ridge", {"penalty": p}, set_name, found.columns, pair="all", fold=str(fold),
+              target=f"y3_{s.horizon}_{s.horizon}", seed=seed)
+        for fold in range(found.folds) for s in found.horizons for p in PENALTIES
+    ]  # fmt: skip
 
 
 def first_answer(m: Matrix, *, seed: int = 0, noise: int = NOISE_TARGETS, draws: int = DRAWS) -> FirstAnswer:

@@ -1,0 +1,1 @@
+"""Running the plan: state and evidence, gates, verification, execution reports."""

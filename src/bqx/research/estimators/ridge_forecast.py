@@ -1,0 +1,89 @@
+"""Ridge of one pair: columns clipped and standardised by training rows, the penalty chosen on a purged inner part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.base.errors import CheckError
+from bqx.research.estimators.contract import check_rows
+from bqx.research.ridge import PENALTIES, Scaler, clip_targets
+from bqx.research.splits import inner_split
+
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+LEAST_ROWS = 100
+
+
+class RidgeForecast:
+    """No intercept. A NULL is the training mean. Targets are clipped at 5 robust sigmas in training, never in tests.
+
+    penalties : tried, in multiples of the number of rows; each target takes its own best. Computes on one thread.
+    """
+
+    name = "ridge"
+
+    def __init__(self, penalties: tuple[float, ...] = PENALTIES) -> None:
+        self.penalties = tuple(penalties)
+
+    def params(self) -> Mapping[str, Any]:
+        return {"penalties": list(self.penalties)}
+
+    @property
+    def trials(self) -> list[Mapping[str, Any]]:
+        return [{"penalty": p} for p in self.penalties]
+
+    def fit(self, X: F4 | F8, Y: F8, position: I8, horizon: int, embargo: int) -> Self:
+        from threadpoolctl import threadpool_limits
+
+        check_rows(X, Y, position)
+        if len(X) < LEAST_ROWS:
+            raise CheckError(f"{len(X)} training rows, {LEAST_ROWS} are the least", fix="give a longer history")
+        with threadpool_limits(limits=1):
+            early, late = inner_split(position, horizon, embargo)
+            inner = fit_scaler(X[early])
+            Z, target = standardised(inner, X[early]), clipped(Y[early])
+            values, vectors = np.linalg.eigh(Z.T @ Z)
+            cross = vectors.T @ (Z.T @ target)
+            held = standardised(inner, X[late])
+            errors = []
+            for penalty in self.penalties:
+                coef = vectors @ (cross / (np.maximum(values, 0.0) + penalty * len(Z))[:, None])
+                errors.append(((clipped(Y[late]) - held @ coef) ** 2).sum(axis=0))
+            self.chosen = np.array(self.penalties)[np.argmin(np.stack(errors), axis=0)]
+            self.scaler = fit_scaler(X)
+            Z, target = standardised(self.scaler, X), clipped(Y)
+            values, vectors = np.linalg.eigh(Z.T @ Z)
+            shrunk = np.maximum(values, 0.0)[:, None] + self.chosen[None, :] * len(Z)
+            self.coef: F8 = vectors @ ((vectors.T @ (Z.T @ target)) / shrunk)
+        return self
+
+    def predict(self, X: F4 | F8) -> F8:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1):
+            return np.asarray(standardised(self.scaler, X) @ self.coef)
+
+
+def fit_scaler(X: F4 | F8, width: int = 256) -> Scaler:
+    """Scaler of rows (n, columns), `width` columns at a time to spare memory."""
+    parts = [
+        Scaler.fit(np.asarray(X[:, k : k + width], dtype=np.float64)[:, None, :]) for k in range(0, X.shape[1], width)
+    ]
+    fields = ("low", "high", "mean", "scale")
+    return Scaler(*(np.concatenate([getattr(p, f) for p in parts], axis=1) for f in fields))
+
+
+def standardised(scaler: Scaler, X: F4 | F8) -> F8:
+    """Scaled rows (n, columns), 0 for NULL."""
+    Z = np.asarray(X, dtype=np.float64)
+    Z = (np.clip(Z, scaler.low[0], scaler.high[0]) - scaler.mean[0]) / scaler.scale[0]
+    return np.where(np.isfinite(Z), Z, 0.0)
+
+
+def clipped(Y: F8) -> F8:
+    return np.column_stack([clip_targets(Y[:, k]) for k in range(Y.shape[1])])

@@ -1,0 +1,244 @@
+"""Selection over pairs and folds of a dataset: masks, comparators, ledger rows; goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from bqx.base.atomic import replacing, write_text
+from bqx.base.errors import SelectionError, UsageError
+from bqx.base.runlog import current_run
+from bqx.market.calendar import datetime_of
+from bqx.research.dataset import Dataset, Sample, check_name
+from bqx.research.estimators import forecaster
+from bqx.research.selection.comparators import NAMES, comparator_losses
+from bqx.research.selection.fold import select_fold
+from bqx.research.selection.mask import Mask
+from bqx.research.selection.options import Options
+from bqx.research.target_set import research_targets
+from bqx.research.trials import Trial, Trials
+
+if TYPE_CHECKING:
+    from bqx.build.project import Project
+
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+FOLDER = "selections"
+MANIFEST = "manifest.json"
+FORMAT = 1
+Note = Callable[[str], None]
+
+
+def run_selection(
+    dataset: Dataset,
+    name: str,
+    *,
+    pairs: Sequence[str] | None = None,
+    folds: Sequence[int] | None = None,
+    options: Options | None = None,
+    workers: int = 1,
+    compare: bool = True,
+    note: Note = lambda _: None,
+) -> dict[str, Any]:
+    """One mask a pair and fold under `selections/NAME`; gives back the manifest.
+
+    compare : fit the comparators on each fold's test block too. Interrupted, the same call goes on with the next fold;
+    SelectionError when the name belongs to another dataset or other options, or when quotas cannot be met.
+    """
+    o, project = options or Options(), dataset.project
+    folder = project.root / FOLDER / check_name(name)
+    chosen = [_known(dataset, p) for p in pairs] if pairs else list(dataset.pairs)
+    head = _head(dataset, o, compare)
+    _begin(folder, head)
+    ledger = Trials(project.root)
+    done = done_folds(folder)
+    todo = [(p, f) for p in chosen for f in fold_numbers(dataset, folds)]
+    seconds: list[float] = []
+    sample: Sample | None = None
+    for number, (pair, fold) in enumerate(todo, start=1):
+        if (pair, fold) in done:
+            continue
+        if sample is None or sample.pair != pair:
+            sample = dataset.sample(pair, every=o.every)
+        began = time.perf_counter()
+        result = _fold(dataset, sample, fold, folder, o, workers, compare)
+        ledger.record(_trials(dataset, pair, fold, o, result, compare))
+        seconds.append(time.perf_counter() - began)
+        left = [x for x in todo[number:] if x not in done]
+        ahead = f", about {len(left) * np.mean(seconds) / 60:.0f} min left" if left else ""
+        note(f"{pair} fold {fold}: {result['certified']} certified, {seconds[-1]:.0f} s{ahead}")
+    return write_manifest(project, folder, name)
+
+
+def forecast(seconds: Sequence[float], pairs: int = 28, folds: int = 6) -> str:
+    """What all pairs would take at the mean of the folds measured."""
+    each = float(np.mean(seconds))
+    return f"{each:.0f} s a pair and fold; {pairs} pairs x {folds} folds: about {each * pairs * folds / 3600:.1f} h"
+
+
+def open_selection(project: Project, name: str) -> dict[str, Any]:
+    """The manifest of a selection; UsageError lists what there is."""
+    path = project.root / FOLDER / check_name(name) / MANIFEST
+    if not path.is_file():
+        have = ", ".join(selections(project.root)) or "none: `bqx select run NAME --dataset D`"
+        raise UsageError(f"no finished selection {name!r}", fix=f"there is {have}")
+    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return data
+
+
+def selections(root: Path) -> list[str]:
+    return sorted(p.parent.name for p in (root / FOLDER).glob(f"*/{MANIFEST}"))
+
+
+def load_mask(project: Project, name: str, pair: str, fold: int) -> pl.DataFrame:
+    """The table of one mask, a row a candidate."""
+    path = project.root / FOLDER / check_name(name) / f"{pair}_{fold}.parquet"
+    if not path.is_file():
+        raise UsageError(f"selection {name} has no mask of {pair} fold {fold}", where=str(path.name))
+    return pl.read_parquet(path, glob=False, memory_map=False)
+
+
+def load_losses(project: Project, name: str, pair: str, fold: int) -> dict[str, F8]:
+    """Comparator -> losses (test rows, targets, 5) of a fold; empty when they were not fitted."""
+    path = project.root / FOLDER / check_name(name) / f"{pair}_{fold}.npz"
+    if not path.is_file():
+        return {}
+    with np.load(path, allow_pickle=False) as data:
+        return {k: data[k] for k in data.files}
+
+
+def fold_numbers(dataset: Dataset, folds: Sequence[int] | None) -> list[int]:
+    have = [f.number for f in dataset.splits.folds()]
+    if folds is None:
+        return have
+    if unknown := sorted(set(folds) - set(have)):
+        raise UsageError(f"dataset {dataset.name} has no fold {unknown[0]}", fix=f"it has {have[0]} to {have[-1]}")
+    return sorted(set(folds))
+
+
+def done_folds(folder: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Folds that have been written, by pair and number."""
+    found = [json.loads(p.read_text("utf-8")) for p in sorted(folder.glob("*_*.json"))]
+    return {(r["pair"], r["fold"]): r for r in found}
+
+
+def write_manifest(project: Project, folder: Path, name: str) -> dict[str, Any]:
+    head = json.loads((folder / "head.json").read_text("utf-8"))
+    data = {
+        **head,
+        "name": name,
+        "run_id": current_run().run_id,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "folds": [r for _, r in sorted(done_folds(folder).items())],
+    }
+    write_text(folder / MANIFEST, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    return data
+
+
+def _head(dataset: Dataset, o: Options, compare: bool) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "dataset": dataset.name,
+        "dataset_hash": dataset.hash,
+        "lag_profile": dataset.profile,
+        "catalogue_version": dataset.data["catalogue_version"],
+        "splits": dataset.splits.text,
+        "simulated": dataset.simulated,
+        "options": asdict(o),
+        "options_hash": o.digest,
+        "compared": compare,
+        "targets": [t.name for t in research_targets()],
+    }
+
+
+def _begin(folder: Path, head: dict[str, Any]) -> None:
+    path = folder / "head.json"
+    if path.is_file():
+        if json.loads(path.read_text("utf-8")) != head:
+            raise SelectionError(
+                "a selection of that name was made of another dataset or with other options",
+                where=str(folder),
+                fix="choose another name",
+            )
+        return
+    write_text(path, json.dumps(head, indent=1) + "\n")
+
+
+def _fold(
+    dataset: Dataset, sample: Sample, number: int, folder: Path, o: Options, workers: int, compare: bool
+) -> dict[str, Any]:
+    plan = dataset.splits
+    train, test = list(plan.walk.split(sample.position[sample.position < plan.end]))[number]
+    Y = np.column_stack([t.value(sample.labels) for t in research_targets()])
+    began = time.perf_counter()
+    mask = select_fold(
+        sample.X, Y, sample.position, sample.seg_age, sample.in_stream, sample.chosen, train,
+        horizon=plan.horizon, embargo=plan.embargo, options=o, workers=workers,
+    )  # fmt: skip
+    spent = {**mask.seconds, "selection": round(time.perf_counter() - began, 2)}
+    stem = folder / f"{sample.pair}_{number}"
+    with replacing(stem.with_suffix(".parquet")) as temp:
+        mask.table.write_parquet(temp, compression="zstd")
+    if compare:
+        began = time.perf_counter()
+        kept = np.flatnonzero(mask.table["borda"].is_not_null().to_numpy())
+        found = comparator_losses(
+            sample.X, Y, sample.position, sample.chosen, kept, np.flatnonzero(mask.selected), train, test,
+            horizon=plan.horizon, embargo=plan.embargo, options=o, workers=workers,
+        )  # fmt: skip
+        spent["comparators"] = round(time.perf_counter() - began, 2)
+        with replacing(stem.with_suffix(".npz")) as temp, temp.open("wb") as out:
+            np.savez(out, **found)  # type: ignore[arg-type]
+    result = _result(dataset, sample, number, mask, test, spent)
+    write_text(stem.with_suffix(".json"), json.dumps(result) + "\n")
+    return result
+
+
+def _result(
+    dataset: Dataset, sample: Sample, number: int, mask: Mask, test: I8, seconds: dict[str, float]
+) -> dict[str, Any]:
+    calendar = dataset.project.calendar
+    when = [datetime_of(calendar.at_ordinal(int(p))).isoformat() for p in
+            (mask.first, mask.last, sample.position[test[0]], sample.position[test[-1]])]  # fmt: skip
+    return {
+        "pair": sample.pair, "fold": number, "digest": mask.digest, "train": when[:2], "test": when[2:],
+        "rows": mask.rows, "test_rows": len(test), "kept": int(mask.table["borda"].is_not_null().sum()),
+        "selected": int(mask.selected.sum()), "clusters": mask.clusters, "shrinkage": mask.shrinkage,
+        "false_picks_bound": mask.bound, **mask.counts(), "seconds": seconds,
+    }  # fmt: skip
+
+
+def _trials(dataset: Dataset, pair: str, fold: int, o: Options, result: dict[str, Any], compare: bool) -> list[Trial]:
+    """The selection, and every parameter set that the comparators tried."""
+    where: dict[str, Any] = {"lag_profile": dataset.profile, "dataset": dataset.hash, "pair": pair, "fold": str(fold)}
+    where["seed"] = o.seed
+    n = len(dataset.candidates)
+    out = [Trial("selection", "borda", asdict(o), dataset.data["candidates_hash"], n, **where)]
+    if compare:
+        for name in NAMES:
+            model = "boosting" if name.endswith("boosting") else "ridge"
+            columns = result["kept"] if name == "all" else o.budget
+            made = forecaster(model, rounds=o.rounds) if model == "boosting" else forecaster(model)
+            for parameters in made.trials:
+                mark = f"{name}:{result['digest']}"
+                out += [
+                    Trial("forecast", model, parameters, mark, columns, target=t.name, **where)
+                    for t in research_targets()
+                ]
+    return out
+
+
+def _known(dataset: Dataset, pair: str) -> str:
+    if pair not in dataset.pairs:
+        raise UsageError(f"dataset {dataset.name} has no pair {pair!r}", fix=f"it has {', '.join(dataset.pairs)}")
+    return pair
