@@ -169,6 +169,15 @@ def test_the_lake(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
             code = int(done.code or 0)
         return code, capsys.readouterr().out
 
+    blockers = tmp_path / "blockers.yaml"
+    blocker = "id: freeze, severity: L2, stages: [1.6.9], reason: a freeze, owner: data, opened: 2026-01-02"
+    blockers.write_text(f"blockers:\n  - {{{blocker}, exit: bars eurusd}}\n")
+    main(["-C", str(tmp_path / "p"), "stage", "add", str(blockers)])
+    blocked = tmp_path / "blocked.yaml"
+    blocked.write_text('stage: "1.6.9"\n' + spec.read_text().replace("words", "blocked"))
+    assert run("plan", str(blocked), "-o", plan)[0] == 0
+    assert run("dry-run", plan)[0] == 0 and run("apply", plan)[0] == 7, "the project's plan has an open blocker"
+
     assert run("plan", str(spec), "-o", plan)[0] == 0
     assert "would be renamed" in run("dry-run", plan)[1]
     with Lease(project.manifest, "another"):
