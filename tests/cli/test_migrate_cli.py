@@ -100,6 +100,7 @@ def test_exit_codes(cli: Cli, tmp_path: Path, dsn: str) -> None:
         con.execute("CREATE SCHEMA codes")
         con.execute("CREATE TABLE codes.a_features_eurusd (a int)")
         con.execute("INSERT INTO codes.a_features_eurusd VALUES (1)")
+        con.execute("SELECT pg_stat_force_next_flush()")
     spec.write_text(
         "migration: codes\nschema: codes\nledger_schema: codes_ledger\nplaces: {family: [a]}\nretries: 0\n"
         "lock_timeout_ms: 50\nrules: [{from: '{family}_features_{pair}', to: '{family}_rate_{pair}'}]\n"
