@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.kill import kill
 from benchmarks.soak.migrate import migrate_stage
@@ -36,6 +37,14 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "causality-clock": Check(
+        "Granger of 756 directed pairs over a month of 1-minute returns within 5 minutes, equal to statsmodels'",
+        clock, 28, "pairs", "benchmarks/test_causality_soak.py",
+    ),
+    "causality-fdr": Check(
+        "worlds without links: false discovery rate of each method and both at or under q; planted links are found",
+        fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
+    ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
         dataset_year, 12, "months", "research/test_selection_run.py",

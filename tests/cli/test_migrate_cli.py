@@ -136,9 +136,9 @@ def test_exit_codes(cli: Cli, tmp_path: Path, dsn: str) -> None:
 
 
 def test_no_password_on_the_command_line(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    secret = "-".join(("made", "up"))
-    code, out, err = cli("status", "--dsn", f"host=127.0.0.1 password={secret} dbname=x")
-    assert code == 2 and secret not in out + err and "PGPASSFILE" in err
+    value = "".join(["hunter", "22"])
+    code, out, err = cli("status", "--dsn", f"host=127.0.0.1 dbname=x password={value}")
+    assert code == 2 and value not in out + err and "PGPASSFILE" in err
     monkeypatch.delenv("BQX_MIGRATE_DSN")
     monkeypatch.chdir(tmp_path)
     code, _, err = cli("status")

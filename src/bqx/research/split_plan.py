@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bqx.base.errors import CheckError
 from bqx.research.cpcv import CombinatorialPurged
 from bqx.research.splits import DAY, MONTH, WEEK, WalkForward
 
+I8 = NDArray[np.int64]
 FEWEST = 3 * WEEK
 MOST_FOLDS = 8
 
@@ -64,6 +66,15 @@ class SplitPlan:
         for number, (train, test) in enumerate(self.walk.split(at)):
             ends = (int(at[train[0]]), int(at[train[-1]]) + 1, int(at[test[0]]), int(at[test[-1]]) + 1)
             out.append(FoldSpan(number, *ends))
+        return out
+
+    def rows(self, position: I8) -> list[tuple[I8, I8]]:
+        """Training and test row numbers of each fold, for rows at rising positions."""
+        out = []
+        for f in self.folds():
+            train = np.flatnonzero((position >= f.train_start) & (position < f.train_end))
+            test = np.flatnonzero((position >= f.start) & (position < f.end))
+            out.append((train, test))
         return out
 
     def as_dict(self) -> dict[str, Any]:

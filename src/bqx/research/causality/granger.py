@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.base.errors import CausalityError
-from bqx.research.causality.distributions import f_tail
+from bqx.research.causality.distributions import chi2_tail, f_tail
 from bqx.research.causality.hac import bandwidth, long_run
 from bqx.research.causality.lagged import Lagged
 
@@ -27,8 +27,9 @@ class Granger:
 
     own : order of target and factors, by BIC without the source. order : of the source, by BIC given those. extra : 1
     when a lag more of all was added (Toda and Yamamoto 1995). f, f_p : sums of squares with and without the source.
-    wald, wald_p : HAC (Newey and West 1987), over `order`, as F. p : wald_p times the price of having chosen the
-    order, see `price`. lag, sign : of the source coefficient with the largest |t|. gain : ln(RSS without / with).
+    wald, wald_p : HAC (Newey and West 1987), over `order`, as F. lm_p : the same question by the scores under the null,
+    which errs to the safe side where Wald errs to the other. p : the larger of the two times the price of having chosen
+    the order, see `price`. lag, sign : of the source coefficient with the largest |t|. gain : ln(RSS without / with).
     """
 
     own: int
@@ -39,6 +40,7 @@ class Granger:
     f_p: float
     wald: float
     wald_p: float
+    lm_p: float
     p: float
     lag: int
     sign: int
@@ -154,12 +156,15 @@ def _tests(data: Lagged, base: list[int], tested: list[int], y: int, fitted: tup
     f = ((before - after) / m) / (after / freedom)
     bread = np.linalg.inv(tilde.T @ tilde)
     cover = bread @ long_run(tilde * error[:, None], bandwidth(n)) @ bread
+    scores = tilde * null_error[:, None]
+    pull = scores.sum(axis=0)
+    lm_p = chi2_tail(float(pull @ np.linalg.solve(long_run(scores, bandwidth(n)), pull)), m)
     effect = large[len(base) :]
     wald = float(effect @ np.linalg.solve(cover, effect)) / m
     wald_p = f_tail(wald, m, freedom)
     strongest = int(np.argmax(np.abs(effect) / np.sqrt(np.diag(cover))))
     answer = Granger(
-        own, m, extra, n, f, f_tail(f, m, freedom), wald, wald_p, min(wald_p * paid, 1.0), strongest + 1,
-        1 if effect[strongest] > 0 else -1, math.log(before / after),
+        own, m, extra, n, f, f_tail(f, m, freedom), wald, wald_p, lm_p, min(max(wald_p, lm_p) * paid, 1.0),
+        strongest + 1, 1 if effect[strongest] > 0 else -1, math.log(before / after),
     )  # fmt: skip
     return Fit(answer, base, tested, small, large, tilde, null_error)

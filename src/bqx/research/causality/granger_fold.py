@@ -117,7 +117,14 @@ def answered(
 ) -> Answer:
     """The record of a fit; `later` is the statistic and p of Clark and West."""
     a = fit.answer
-    more: dict[str, float | None] = {"f": a.f, "f_p": a.f_p, "wald_p": a.wald_p, "own_order": a.own, "extra": a.extra}
+    more: dict[str, float | None] = {
+        "f": a.f,
+        "f_p": a.f_p,
+        "wald_p": a.wald_p,
+        "lm_p": a.lm_p,
+        "own_order": a.own,
+        "extra": a.extra,
+    }
     more["clark_west"] = None if later is None else later[0]
     return Answer(
         *question, a.p, a.wald, a.order, a.lag, a.sign, a.gain / 2, a.rows, boot,

@@ -32,7 +32,7 @@ def pooled(sample: Sample, Y: F8, plan: SplitPlan, X: F4 | None = None, seed: in
     X = sample.X if X is None else X
     tables = [
         fold_losses(lambda: forecaster("ridge"), X, Y, sample.position, train, test, plan.horizon, plan.embargo)
-        for train, test in plan.walk.split(sample.position)
+        for train, test in plan.rows(sample.position)
     ]
     if not tables:
         raise CheckError("no fold has both training and test rows", fix="give a longer history")
@@ -80,7 +80,7 @@ def l10_planted_signal(sample: Sample, plan: SplitPlan, seed: int = 0) -> LeakRe
     x = (x - x.mean()) / x.std()
     Y = np.sqrt(EFFECT) * x[:, None] + np.sqrt(1 - EFFECT) * rng.normal(size=(len(x), len(research_targets())))
     found = pooled(sample, Y, plan, X, seed)
-    learnt = np.mean([len(train) for train, _ in plan.walk.split(sample.position)])
+    learnt = np.mean([len(train) for train, _ in plan.rows(sample.position)])
     ok = found.low <= EFFECT and found.high >= EFFECT - X.shape[1] / learnt and found.skill > 0.0
     return LeakResult("L10", f"a planted R2 of {EFFECT} is measured", found.n_rows, int(not ok), _text(found))
 
