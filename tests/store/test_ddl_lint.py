@@ -21,6 +21,9 @@ HOMES = {
     "store/schema.py": "the manifest's own tables, for SQLite and (translated) for PostgreSQL",
     "store/pg/dialect.py": "their translation",
     "store/sql.py": "views of a DuckDB in memory",
+    "ops/stages/schema.py": "an SQLite file of the plan",
+    "ops/tracker/schema.py": "an SQLite file of the trackers",
+    "research/trials.py": "an SQLite file of trials",
 }
 ROOMS = ("store/migrate/",)
 """The rename engine: altering tables is what it is for, by plans that it journals."""

@@ -11,16 +11,18 @@ import polars as pl
 import psycopg
 import pytest
 import store_tables as tables
+from migrate_world import MONTHS, PAIRS, Small
+from store_engines import Store, open_postgres
 from store_tables import DATASET
 
 import postgres_database
 from bqx.base.errors import RoleError, TablesError
+from bqx.build.server_tables import declared_schema
 from bqx.store.content import content_hash
 from bqx.store.partition import PartitionKey
 from bqx.store.pg.adopt import adopt, release
 from bqx.store.pg.encode import encode
 from bqx.store.pg.upgrade import Wanted
-from conftest import Store, open_postgres
 from postgres_server import WANTED, Server
 
 COLUMNS = {DATASET: (("a", "Float32"), ("b", "Float32"), ("flag", "Int16"))}
@@ -151,3 +153,22 @@ def test_tables_of_another_schema_replace_empty_partitions_only(dsn: str, store:
     assert set(everything(dsn, "old")) == {"notes"}, "what does not fit stays where it is"
     assert everything(dsn, "bqx")[f"{DATASET}_gbpusd_2024_07"] == mine
     assert len(store.features.partitions()) == 2 and store.features.verify(deep=True) == []
+
+
+def test_after_stage_1_6_9(dsn: str, store: Store) -> None:
+    """The seed's tables, renamed by the migration and then adopted: they have other columns than the registry, so they
+    move aside with every row, and empty partitions of ours bear their names."""
+    world = Small(dsn, schema="bqx").make()
+    world.apply(world.plan())
+    renamed = everything(dsn, "bqx")
+    assert "statistics_rate_eurusd_2024_12" in renamed and sum(rows for rows, _ in renamed.values()) == 2 * 43
+    columns = {name: declared_schema(name) for name in ("statistics_rate", "correlation_rate")}
+    done = adopt(store.manifest, columns)
+    assert done.attached == ()
+    leaves = {f"{d}_{p}_{y}_{m:02}" for d in columns for p in PAIRS for y, m in MONTHS}
+    assert set(done.shells) == leaves
+    assert {name: why for name, why in done.aside.items() if name in leaves and "lacks" not in why} == {}
+    assert everything(dsn, "bqx_legacy") == renamed
+    assert all(rows == 0 for rows, _ in everything(dsn, "bqx").values())
+    store.features.ready([PartitionKey.parse(name) for name in leaves])
+    assert store.features.verify(deep=True) == []

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pg_worker
 import pytest
+from store_engines import TABLES, open_postgres
 
 import postgres_database
 from bqx.base.errors import DiskError
-from conftest import TABLES, open_postgres
 from postgres_server import WANTED, Server
 
 

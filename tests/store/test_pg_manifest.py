@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import store_tables as tables
 from polars.testing import assert_frame_equal
+from store_engines import ENGINES, TABLES, Store, open_postgres, open_store
 from store_tables import DATASET
 
 import postgres_database
@@ -23,7 +24,6 @@ from bqx.store.pg.dialect import translate
 from bqx.store.registry import Baseline, baselines, calendars, put_baseline, put_calendar
 from bqx.store.schema import STEPS
 from bqx.store.transfer import carry_bars, copy_partitions
-from conftest import ENGINES, TABLES, Store, open_postgres, open_store
 from postgres_server import Server
 
 EVER = (0, 1 << 40)

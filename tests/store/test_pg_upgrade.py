@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 import store_tables as tables
+from store_engines import open_postgres
 from store_tables import DATASET
 
 import postgres_database
@@ -19,7 +20,7 @@ from bqx.store.partition import PartitionKey
 from bqx.store.pg.ddl import LEAF_OPTIONS
 from bqx.store.pg.measure import footprint
 from bqx.store.pg.upgrade import Wanted, upgrade
-from conftest import open_postgres
+from bqx.store.schema import STEPS
 from postgres_server import WANTED, Server
 
 COLUMNS = (("a", "Float32"), ("b", "Float32"), ("flag", "Int16"))
@@ -171,3 +172,25 @@ def test_the_only_index_is_the_key_and_plans_use_it_where_it_pays(dsn: str, tmp_
         == 1
     )
     store.manifest.close()
+
+
+def test_an_older_manifest_is_brought_up_to_date_with_its_rows(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = postgres_database.sessions(dsn)
+    with monkeypatch.context() as older:
+        for module in ("upgrade", "manifest"):
+            older.setattr(f"bqx.store.pg.{module}.STEPS", STEPS[:1])
+        upgrade(sessions, postgres_database.LAYOUT, WANT)
+        store = open_postgres(tmp_path, dsn)
+        store.put((DATASET, "eurusd", "2024_07"))
+        before = store.features.partitions()
+        store.manifest.close()
+    with pytest.raises(TablesError, match=f"are of format 1, this bqx needs {len(STEPS)}"):
+        open_postgres(tmp_path, dsn)
+    assert upgrade(sessions, postgres_database.LAYOUT, WANT).steps == (f"manifest 1 -> {len(STEPS)}",)
+    store = open_postgres(tmp_path, dsn)
+    assert (store.manifest.format(), store.features.partitions()) == (len(STEPS), before)
+    assert ask(dsn, "SELECT count(*) FROM bqx_manifest.fit") == [(0,)]
+    store.manifest.close()
+    sessions.close()

@@ -27,7 +27,13 @@ def causality() -> None:
 @click.option("--series", "kinds", multiple=True, help="return_1, return_5 (default), return_15, bqx_15 ... bqx_75.")
 @click.option("--method", "methods", multiple=True, help="granger, te; both by default.")
 @click.option("--pairs", metavar="A,B", help="Only these pairs; all of the project's by default.")
-@click.option("--feature", "features", multiple=True, metavar="DATASET.COLUMN", help="Also ask of this feature.")
+@click.option(
+    "--feature",
+    "features",
+    multiple=True,
+    metavar="DATASET[.COLUMN]",
+    help="Also ask of this feature, or of a dataset's.",
+)
 @click.option("--from", "first", metavar="TIME", help="First minute, ISO; else the first of the bars.")
 @click.option("--to", "last", metavar="TIME", help="Minute after the last, ISO.")
 @click.option("--q", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
@@ -74,7 +80,7 @@ def run(
         start, end = _span(project, chosen, first, last, known_at)
         settings = Settings(
             pairs=tuple(chosen), start=start, end=end, kinds=kinds or ("return_5",), methods=methods or METHODS,
-            features=tuple(sorted({".".join(project.resolve_column(f)) for f in features})), q=q, max_order=max_order,
+            features=_columns(project, features), q=q, max_order=max_order,
             budget=budget, seed=seed, known_at=known_at,
         )  # fmt: skip
         if dry_run:
@@ -131,6 +137,17 @@ def report(app: App, name: str | None, out: Path | None, as_json: bool) -> None:
         paths = page.write(folder, f"causality-{found.settings.digest}")
     data = {"digest": found.settings.digest, "kept": len(found.kept), "files": [str(p) for p in paths]}
     emit(data, as_json, "\n".join(str(p) for p in paths))
+
+
+def _columns(project: Project, features: tuple[str, ...]) -> tuple[str, ...]:
+    """`dataset.column` of each; a dataset stands for all its columns."""
+    out = set()
+    for name in features:
+        if name in project.catalogue:
+            out |= {f"{name}.{column.name}" for column in project.catalogue[name].columns}
+        else:
+            out.add(".".join(project.resolve_column(name)))
+    return tuple(sorted(out))
 
 
 def _span(project: Project, pairs: Any, first: str | None, last: str | None, known_at: int | None) -> tuple[int, int]:

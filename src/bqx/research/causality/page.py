@@ -86,11 +86,14 @@ def _row(link: Link) -> list[Cell]:
         _number(link.lag, "", "source lag with the largest |t|, or delay"),
         "+" if (link.sign or 0) > 0 else "-",
         _number(link.statistic, "", _METHOD[link.method]), _number(link.effect, "", "half log ratio, or effective TE"),
-        _number(link.p, "", "price of choosing the order or delay included"),
-        _number(link.p_boot, "", "stationary bootstrap", "not made for TE"),
-        _number(link.q_bh, "", "Benjamini-Hochberg"), _number(link.q_by, "", "Benjamini-Yekutieli"),
+        _small(link.p), _small(link.p_boot), _small(link.q_bh), _small(link.q_by),
         support, Badge("kept", "good") if link.kept else Badge("no"),
     ]  # fmt: skip
+
+
+def _small(p: float | None) -> str:
+    """Two digits of a probability, however small; columns of a table would round 1e-12 to 0."""
+    return "not made" if p is None else f"{p:.2g}"
 
 
 def _number(value: float | int | None, unit: str, how: str, reason: str = "not asked") -> Number:

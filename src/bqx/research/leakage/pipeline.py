@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bqx.base.errors import CheckError
 from bqx.research.dataset import Sample
 from bqx.research.estimators import forecaster
+from bqx.research.estimators.ridge_forecast import fit_scaler, standardised
 from bqx.research.leakage.result import LeakResult
 from bqx.research.split_plan import SplitPlan
 from bqx.research.target_set import research_targets
@@ -76,7 +77,7 @@ def l10_planted_signal(sample: Sample, plan: SplitPlan, seed: int = 0) -> LeakRe
     """
     rng = np.random.default_rng(seed)
     X = sample.X[:, np.isfinite(sample.X).mean(axis=0).argsort(kind="stable")[-2:]]
-    x = np.where(np.isfinite(X[:, 0]), X[:, 0], np.nanmean(X[:, 0])).astype(np.float64)
+    x = standardised(fit_scaler(X), X)[:, 0]  # as a forecaster sees it: what it clips no effect may hang on
     x = (x - x.mean()) / x.std()
     Y = np.sqrt(EFFECT) * x[:, None] + np.sqrt(1 - EFFECT) * rng.normal(size=(len(x), len(research_targets())))
     found = pooled(sample, Y, plan, X, seed)
