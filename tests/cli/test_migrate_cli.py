@@ -100,6 +100,7 @@ def test_exit_codes(cli: Cli, tmp_path: Path, dsn: str) -> None:
         con.execute("CREATE SCHEMA codes")
         con.execute("CREATE TABLE codes.a_features_eurusd (a int)")
         con.execute("INSERT INTO codes.a_features_eurusd VALUES (1)")
+        con.execute("SELECT pg_stat_force_next_flush()")
     spec.write_text(
         "migration: codes\nschema: codes\nledger_schema: codes_ledger\nplaces: {family: [a]}\nretries: 0\n"
         "lock_timeout_ms: 50\nrules: [{from: '{family}_features_{pair}', to: '{family}_rate_{pair}'}]\n"
@@ -168,6 +169,15 @@ def test_the_lake(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         except SystemExit as done:
             code = int(done.code or 0)
         return code, capsys.readouterr().out
+
+    blockers = tmp_path / "blockers.yaml"
+    blocker = "id: freeze, severity: L2, stages: [1.6.9], reason: a freeze, owner: data, opened: 2026-01-02"
+    blockers.write_text(f"blockers:\n  - {{{blocker}, exit: bars eurusd}}\n")
+    main(["-C", str(tmp_path / "p"), "stage", "add", str(blockers)])
+    blocked = tmp_path / "blocked.yaml"
+    blocked.write_text('stage: "1.6.9"\n' + spec.read_text().replace("words", "blocked"))
+    assert run("plan", str(blocked), "-o", plan)[0] == 0
+    assert run("dry-run", plan)[0] == 0 and run("apply", plan)[0] == 7, "the project's plan has an open blocker"
 
     assert run("plan", str(spec), "-o", plan)[0] == 0
     assert "would be renamed" in run("dry-run", plan)[1]

@@ -130,6 +130,7 @@ def _pair(con: psycopg.Connection[Any], world: World, family: str, pair: str) ->
             )
         )
     con.execute(sql.SQL(";\n").join(statements))
+    con.execute("SELECT pg_stat_force_next_flush()")  # else a plan made at once would see writes that come after it
     return 1 + len(world.months) * (2 if world.more_indexes else 1)
 
 
