@@ -20,8 +20,8 @@ from bqx.research.dataset import MANIFEST, Dataset, manifest_hash
 from bqx.research.dataset_make import make_dataset, summary
 from bqx.research.seal import open_seal, openings
 from bqx.research.segment_nulls import segment_nulls
-from bqx.research.split_plan import plan
-from bqx.research.splits import MONTH, WEEK
+from bqx.research.split_plan import HALF_YEAR, plan
+from bqx.research.splits import DAY, MONTH, WEEK
 
 
 def test_the_counting_rule() -> None:
@@ -89,7 +89,7 @@ def test_rows_columns_and_counts(noise_dataset: Dataset) -> None:
     for t, n in shown["pairs"][0]["labels"].items():
         assert 0 < shown["pairs"][0]["effective"][t] < n / 10
     closed = shown["pairs"][0]["masked_by_closures"]
-    assert [closed[str(h)] for h in (15, 75)] == [6 * 15 - 1, 6 * 75 - 1], "the last h minutes of each of six weeks"
+    assert [closed[str(h)] for h in (15, 75)] == [6 * 15, 6 * 75], "the last h minutes of each of six weeks"
 
 
 def test_sample_is_every_nth_minute_of_the_blocks(noise_dataset: Dataset) -> None:
@@ -197,9 +197,11 @@ def test_a_changed_store_or_manifest_is_noticed(noise_world: Project, noise_data
 
 
 def test_plans_of_short_and_long_histories() -> None:
-    year = plan(1000, 12 * MONTH, 75)
-    assert len(year.folds()) == 6 and year.sealed == 1000 + 10 * MONTH and year.combinatorial.count == 45
-    for bars in (3 * WEEK, 5 * WEEK, 6 * WEEK, 12 * WEEK, 25 * WEEK, 6 * MONTH, 30 * MONTH):
+    for days in (257, 260, 264):  # calendar years, and twelve months of 22 days
+        year = plan(1000, days * DAY, 75)
+        assert len(year.folds()) == 6 and year.sealed == 1000 + days * DAY - 2 * MONTH
+        assert year.combinatorial.count == 45
+    for bars in (3 * WEEK, 5 * WEEK, 6 * WEEK, 12 * WEEK, 24 * WEEK, HALF_YEAR, 30 * MONTH):
         made = plan(7, bars, 75)
         assert made.folds(), bars
         assert all(f.train_end + 75 + made.embargo <= f.start for f in made.folds())
@@ -210,7 +212,7 @@ def test_plans_of_short_and_long_histories() -> None:
         if made.sealed is not None:
             assert all(f.end + 75 + made.embargo <= made.sealed for f in made.folds())
         assert (made.sealed is None) == (bars < 6 * WEEK)
-        assert ("weeks" in made.text) == (bars < 6 * MONTH)
+        assert ("weeks" in made.text) == (bars < HALF_YEAR)
 
 
 def test_declared_closures_are_those_of_the_supports() -> None:

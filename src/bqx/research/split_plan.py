@@ -15,6 +15,8 @@ from bqx.research.splits import DAY, MONTH, WEEK, WalkForward
 I8 = NDArray[np.int64]
 FEWEST = 3 * WEEK
 MOST_FOLDS = 8
+YEAR, HALF_YEAR = 250 * DAY, 125 * DAY
+"""A calendar year has 257 to 260 trading days, half a one never fewer than 125."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,12 @@ class SplitPlan:
 def plan(first: int, bars: int, horizon: int) -> SplitPlan:
     """Splits that suit `bars` open minutes; CheckError below three weeks.
 
-    From 12 months on the last two months are sealed and training begins with four; from six on, one and three; below
-    that folds are whole weeks, an eighth of them is sealed, and below six weeks nothing is.
+    From 250 trading days on the last two months are sealed and training begins with four; from 125 on, one and three;
+    below that folds are whole weeks, an eighth of them is sealed, and below six weeks nothing is.
     """
-    if bars >= 12 * MONTH:
+    if bars >= YEAR:
         sealed, train, test, unit = 2 * MONTH, 4 * MONTH, MONTH, "months (22 trading days)"
-    elif bars >= 6 * MONTH:
+    elif bars >= HALF_YEAR:
         sealed, train, test, unit = MONTH, 3 * MONTH, MONTH, "months (22 trading days)"
     elif bars >= FEWEST:
         weeks = bars // WEEK
