@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from store_engines import ENGINES, TABLES, Store, open_postgres, open_store
 from store_tables import DATASET
 
 import postgres_database
-from bqx.base.errors import StoreError
+from bqx.base.errors import StoreError, Unsupported
 from bqx.market.bars import as_bars
 from bqx.store.lake import Lake
 from bqx.store.manifest import Manifest
@@ -231,3 +232,10 @@ def test_words_of_the_dialect() -> None:
     )
     assert translate("x :name ::json") == "x %(name)s ::json"
     assert isinstance(Manifest.after_ids.__doc__, str)
+
+
+def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(Unsupported, match="psycopg") as caught:
+        postgres_database.manifest("dbname=fx")
+    assert "bqx[postgres]" in str(caught.value.fix)
