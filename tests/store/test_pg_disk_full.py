@@ -44,7 +44,7 @@ class Disk:
         subprocess.run(["umount", "-l", self.path], check=True)
 
 
-@pytest.fixture(params=WANTED)
+@pytest.fixture(scope="module", params=WANTED)
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Disk, str]]:
     """A server with one database whose tables and indexes are on a small disk of their own."""
     made = Server(request.param)
