@@ -26,13 +26,13 @@ from bqx.research.causality.series import Series, from_bars, lead
 from bqx.research.split_plan import FoldSpan
 
 Q = 0.05
-STEPS, FEW, TE_EVERY, PLANTED_EVERY = 2400, 6, 4, 20
+STEPS, FEW, TE_EVERY, PLANTED_EVERY = 2400, 6, 8, 40
 PLANTS: tuple[Plant, ...] = ((0, 3, 1, 0.5), (5, 2, 2, -0.5), (4, 1, 1, 0.5))
 MONTH = minute_of(datetime(2024, 1, 7, 22, tzinfo=UTC)), minute_of(datetime(2024, 2, 9, 22, tzinfo=UTC))
 SECONDS = 300.0
 
 
-def null_trial(seed: int, te: bool, steps: int = STEPS, pairs: int = FEW, budget: float = 4.0) -> dict[str, Any]:
+def null_trial(seed: int, te: bool, steps: int = STEPS, pairs: int = FEW, budget: float = 7.0) -> dict[str, Any]:
     """A world without links: discoveries by family and method, and how many bare p are below q."""
     methods = ("granger", "te") if te else ("granger",)
     with tempfile.TemporaryDirectory(prefix="bqx-soak-") as folder:
@@ -67,7 +67,7 @@ def _is(link: Link, method: str) -> bool:
 
 
 def fdr(state: State) -> dict[str, Any]:
-    """`state.size` null worlds: Granger on each, transfer entropy on every fourth; each twentieth planted too."""
+    """`state.size` null worlds: Granger on each, transfer entropy on every eighth; each fortieth planted too."""
     began = time.perf_counter()
     while len(state.trials) < state.size:
         number = len(state.trials)
