@@ -18,8 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 DEBIAN = Path("/usr/lib/postgresql")
-WANTED = (15, 18)
-"""Major versions the suite runs on: Debian's and the wheel's."""
 
 
 @cache
@@ -40,6 +38,11 @@ def binaries() -> dict[int, Path]:
         if version:
             found.setdefault(int(version[1]), folder)
     return found
+
+
+WANTED = tuple(sorted({min(binaries()), max(binaries())})) if binaries() else ()
+"""Major versions the suite runs on, the oldest and the newest there is: Debian's 15 and the wheel's 18, or the wheel's
+16 and 18 on a machine without a server of its own."""
 
 
 def _runs_as() -> str | None:

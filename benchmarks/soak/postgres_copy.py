@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -33,9 +35,14 @@ LAYOUT = Layout()
 
 
 def postgres_copy(state: State) -> dict[str, Any]:
-    """`state.size` rounds on each server this machine has of those the suite runs on."""
+    """`state.size` rounds on each server the suite runs on.
+
+    ratio : of the medians of wall times, which the bar is for. processor_ratio : of all processor time, the server's
+    and the client's, for machines that do other things meanwhile.
+    """
     servers = {str(major): _measure(major, state) for major in postgres_server.WANTED}
-    return {"ok": all(found["ratio"] >= BAR for found in servers.values()), "bar": BAR, "servers": servers}
+    ratios = {f"ratio_on_{major}": found["ratio"] for major, found in servers.items()}
+    return {"ok": all(ratio >= BAR for ratio in ratios.values()), "bar": BAR, **ratios, "servers": servers}
 
 
 def _measure(major: int, state: State) -> dict[str, Any]:
@@ -48,13 +55,15 @@ def _measure(major: int, state: State) -> dict[str, Any]:
         upgrade(sessions, LAYOUT, Wanted({KEY.dataset: schema}, (KEY.pair,), (KEY.ym,)))
         manifest = PgManifest(sessions, LAYOUT)
         try:
-            rounds = [one_round(server, root, PostgresStore(root, manifest), table) for _ in range(state.size)]
+            store = PostgresStore(root, manifest)
+            rounds = [one_round(server, root, store, table, check=not number) for number in range(state.size)]
         finally:
             manifest.close()
     ours = [r["stage"] + r["commit"] for r in rounds]
     theirs = [r["psql"] for r in rounds]
     return {
         "ratio": round(statistics.median(theirs) / statistics.median(ours), 3),
+        "processor_ratio": round(sum(r["psql_cpu"] for r in rounds) / sum(r["our_cpu"] for r in rounds), 3),
         "stage_ms": round(statistics.median(r["stage"] for r in rounds) * 1e3, 1),
         "commit_ms": round(statistics.median(r["commit"] for r in rounds) * 1e3, 1),
         "psql_ms": round(statistics.median(theirs) * 1e3, 1),
@@ -64,11 +73,14 @@ def _measure(major: int, state: State) -> dict[str, Any]:
     }
 
 
-def one_round(server: postgres_server.Server, root: Path, store: PostgresStore, table: pl.DataFrame) -> dict[str, Any]:
+def one_round(
+    server: postgres_server.Server, root: Path, store: PostgresStore, table: pl.DataFrame, *, check: bool
+) -> dict[str, Any]:
     """Seconds of staging (checks, hashes, encoding, spool), of the commit (COPY, ANALYZE, receipts) and of psql's COPY
     of the spooled bytes into the same table, which is empty before each."""
     _truncate(server)
     given = {"input_hash": "i", "code_version": "1", "complete_through": KEY.span[1] - 1, "simulated": True}
+    before = time.process_time() + _server_cpu(server)
     began = time.perf_counter()
     receipt = store.stage(KEY, table, **given)  # type: ignore[arg-type]
     staged = time.perf_counter()
@@ -78,16 +90,42 @@ def one_round(server: postgres_server.Server, root: Path, store: PostgresStore, 
     halfway = time.perf_counter()
     store.commit([receipt])
     done = time.perf_counter()
-    if store.verify(deep=True):
+    our_cpu = time.process_time() + _server_cpu(server) - before
+    if check and store.verify(deep=True):
         raise SystemExit("what was written is not what was staged")
     _truncate(server)
     names = ", ".join(f'"{name}"' for name in table.columns)
     command = f"\\copy bqx.{KEY.name} ({names}) from '{kept}' (format binary)"
+    before = _children_cpu() + _server_cpu(server)
     psql = _psql(server, "\\timing on", command)
+    psql_cpu = _children_cpu() + _server_cpu(server) - before
     size = kept.stat().st_size
     _truncate(server)
     store.drop([KEY])
-    return {"stage": staged - began, "commit": done - halfway, "psql": psql, "bytes": size}
+    times = {"stage": staged - began, "commit": done - halfway, "psql": psql}
+    return {**times, "our_cpu": our_cpu, "psql_cpu": psql_cpu, "bytes": size}
+
+
+def _children_cpu() -> float:
+    """Processor seconds of this process's ended children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _server_cpu(server: postgres_server.Server) -> float:
+    """Processor seconds of the postmaster, its children, and those it has reaped; from /proc."""
+    main = (server.data / "postmaster.pid").read_text().split()[0]
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if stat.parent.name == main:
+            ticks += sum(map(int, words[11:15]))
+        elif words[1] == main:
+            ticks += sum(map(int, words[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def partition(seed: int) -> pl.DataFrame:

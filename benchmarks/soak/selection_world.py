@@ -17,6 +17,7 @@ from bqx.features.catalogue import own_datasets
 from bqx.features.declare import Column, Dataset
 from bqx.market.calendar import month_span, months_between
 from bqx.market.simulated import simulate, simulated_source
+from bqx.research.segment_nulls import segment_nulls
 from bqx.store.partition import PartitionKey
 
 F4 = NDArray[np.float32]
@@ -86,8 +87,7 @@ def smooth(rng: np.random.Generator, n: int, state: NDArray[np.float64]) -> F4:
 
 def _column(item: Column, factor: F4, own: F4, in_stream: NDArray[np.int64], seg_age: NDArray[np.int32]) -> pl.Series:
     value = np.sqrt(SHARED) * factor + np.sqrt(1 - SHARED) * own
-    seg = min(item.warmup, 240) if item.policy == "SEG" else 0
-    value = np.where((in_stream < item.warmup) | (seg_age < seg), np.nan, value).astype(np.float32)
+    value = np.where((in_stream < item.warmup) | segment_nulls(item.support)[seg_age], np.nan, value).astype(np.float32)
     if item.dtype in ("i2", "i4"):
         return pl.Series(item.name, np.rint(value), nan_to_null=True).cast(pl.Int16 if item.dtype == "i2" else pl.Int32)
     return pl.Series(item.name, value, nan_to_null=True).cast(pl.Float64 if item.dtype == "f8" else pl.Float32)

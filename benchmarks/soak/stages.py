@@ -154,18 +154,17 @@ def _again(project: Project, evidence: Evidence) -> list[str]:
 def _planted(project: Project, state: PlanState, names: Sequence[str]) -> bool:
     """A value of a built file becomes NULL: running its stage again must fail, and say so."""
     name = "1.8.1" if "1.8.1" in names else names[-1]
-    piece = next(i for i in project.store.partitions(dataset="time_dual")).pieces[0]
-    table = pl.read_parquet(project.root / piece.path)
+    built = project.store.partitions(dataset="time_dual")
+    if not built:
+        return False
+    info = built[0]
+    path = project.root / info.pieces[0].path
+    table = pl.read_parquet(path)
     column = table.columns[-1]
     holed = pl.when(pl.int_range(pl.len()) == table.height // 2).then(None).otherwise(pl.col(column)).alias(column)
-    table.with_columns(holed).write_parquet(project.root / piece.path)
+    table.with_columns(holed).write_parquet(path)
     try:
-        run_stage(project, load_plan(), state, name, How(piece_month(project), piece_month(project)), again=True)
+        run_stage(project, load_plan(), state, name, How(info.key.ym, info.key.ym), again=True)
     except BqxError as error:
         return error.code == "BQX703" and "SQL" in error.what
     return False
-
-
-def piece_month(project: Project) -> str:
-    """The month of the partition that `_planted` damages."""
-    return next(i for i in project.store.partitions(dataset="time_dual")).key.ym

@@ -34,6 +34,7 @@ def test_the_template_is_valid_and_names_every_default(tmp_path: Path) -> None:
         "project.pairs",
         "secrets.path",
         "secrets.region",
+        "store.server",
         "tracker.mapping",
         "tracker.endpoint",
     }  # shown as comments

@@ -441,7 +441,11 @@ def test_in_model_is_evidence_too(staged: Path, opened: Opened, tmp_path: Path) 
     with pytest.raises(StageBlocked, match=r"stage 1\.6\.10 is defined"):
         record_model(project, PLAN, state, "m1", ["returns_raw_rate.ret_1", "technical_rate.rsi_7"])
     assert "in model" not in {e.level for e in state.evidence()}
-    names = ["returns_raw_rate.ret_1", f"time_dual.{project.catalogue['time_dual'].columns[0].name}"]
+    names = [
+        "returns_raw_rate.ret_1",
+        "returns_raw_rate.ret_1.lag5",
+        f"time_dual.{project.catalogue['time_dual'].columns[0].name}",
+    ]
     assert set(record_model(project, PLAN, state, "m1", names)) == {"1.7.3", "1.8.1"}
     board = make_board(project, PLAN, state)
     assert {board[n].status for n in ("1.7.3", "1.8.1")} == {"in model"}
@@ -450,3 +454,22 @@ def test_in_model_is_evidence_too(staged: Path, opened: Opened, tmp_path: Path) 
     assert make_board(project, PLAN, state)["1.8.1"].status == "schema", "it rests on partitions as all evidence does"
     with pytest.raises(UsageError, match="not a model's description"):
         read_model(tmp_path / "none.json")
+
+
+def test_a_pair_without_bars_is_not_done(unstaged: Path, opened: Opened) -> None:
+    first, state = opened(unstaged)
+    path = first.root / "bqx.toml"
+    text = path.read_text()
+    assert '"eurusd"' in text
+    path.write_text(text.replace('"eurusd"', '"audusd", "eurusd"', 1))
+    project = Project.open(first.root)
+    run_stage(project, PLAN, state, "1.6.9")
+    outcome = run_stage(project, PLAN, state, "1.8.1")
+    assert (outcome.status, outcome.reasons, outcome.report[0]) == (
+        "not computable",
+        ("no bars of audusd",),
+        "published",
+    )
+    assert make_board(project, PLAN, state)["1.8.1"].reasons == ("no bars of audusd",)
+    assert "There are no bars of audusd." in stage_report(latest(state, "1.8.1")).markdown()
+    project.close()

@@ -146,7 +146,7 @@ def test_the_detector_fires_and_reports_what_it_does_not_see(
     monkeypatch.setattr(pipeline, "shuffled", lambda y, *_: y)
     assert not pipeline.l7_placebo(leaking, plan).ok
     real = pipeline.pooled
-    monkeypatch.setattr(pipeline, "pooled", lambda s, y, p, x=None, seed=0: real(s, y[::-1].copy(), p, x, seed))
+    monkeypatch.setattr(pipeline, "pooled", lambda s, y, *rest: real(s, y[::-1].copy(), *rest))
     assert not pipeline.l10_planted_signal(sample, plan).ok
 
 

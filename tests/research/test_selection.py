@@ -13,11 +13,12 @@ from noise_worlds import planted_sample
 from scipy.stats import spearmanr
 
 from bqx.base.errors import SelectionError, UsageError
+from bqx.features.support import Price, Window
 from bqx.research.candidates import Candidate, candidates
 from bqx.research.selection import agreement, clusters, options
 from bqx.research.selection.agreement import shared, stability_index
 from bqx.research.selection.clusters import cluster_ids, correlations, duplicates, rank_scores
-from bqx.research.selection.fill import borda, fill
+from bqx.research.selection.fill import borda, fill, pooled
 from bqx.research.selection.fold import select_fold
 from bqx.research.selection.mask import Mask
 from bqx.research.selection.mrmr import codes, information, mrmr_order
@@ -118,7 +119,7 @@ def test_a_cluster_gives_its_best_whatever_the_quotas_take_first() -> None:
 
 def test_prefilter_without_labels() -> None:
     n, rng = 2000, np.random.default_rng(0)
-    c = replace(picked(1)[0], warmup=200, in_segment=50)
+    c = replace(picked(1)[0], warmup=200, lag=0, support=Window(Price(), 51, "SEG"))
     age, stream = np.tile(np.arange(500), 4), np.arange(n)
     good = rng.normal(size=n)
     declared = np.where((stream < 200) | (age < 50), np.nan, good)
@@ -227,8 +228,10 @@ def test_mrmr_takes_the_relevant_then_what_is_new() -> None:
 
 
 def test_borda_weighs_methods_and_targets_equally() -> None:
-    points = borda({"a": np.array([[3.0], [2.0], [1.0]]), "b": np.array([[1.0, 9.0], [2.0, 9.0], [3.0, 9.0]])})
-    assert points.tolist() == [(1.0 + 0.25) / 2, 0.5, (0.0 + 0.75) / 2]
+    assert borda({"a": np.array([3.0, 2.0, 1.0]), "b": np.array([9.0, 9.0, 10.0])}).tolist() == [0.625, 0.375, 0.5]
+    table = np.array([[1.0, 30.0, 5.0], [2.0, 20.0, 5.0], [3.0, 10.0, 5.0]])
+    np.testing.assert_allclose(pooled(table) - pooled(table)[0], 0.0, atol=1e-12)
+    assert pooled(table[:, :1]).argmax() == 2 and pooled(table[:, 1:2]).argmax() == 0
 
 
 def test_agreement_of_masks() -> None:

@@ -93,9 +93,13 @@ def test_running_again_computes_nothing_and_a_lost_fold_comes_back_the_same(
     assert Trials(noise_world.root).count() == before, "the same trials"
 
 
-def test_a_name_belongs_to_one_dataset_and_one_set_of_options(made: dict[str, Any], noise_dataset: Dataset) -> None:
+def test_a_name_belongs_to_one_dataset_and_one_set_of_options(
+    made: dict[str, Any], noise_world: Project, noise_dataset: Dataset
+) -> None:
     with pytest.raises(SelectionError, match="other options"):
         run_selection(noise_dataset, "one", options=Options(cap=4))
+    left = cli(noise_world, "select", "run", "one", "--dataset", "first", "--dry-run")
+    assert left == [{"pair": "eurusd", "fold": 0}, *({"pair": "usdjpy", "fold": k} for k in range(3))]
     with pytest.raises(UsageError, match="no fold 9"):
         run_selection(noise_dataset, "two", folds=[9])
     with pytest.raises(UsageError, match="no pair"):

@@ -135,6 +135,19 @@ def test_a_client_killed_between_batches(world: Small, tmp_path: Path) -> None:
     assert world.status(plan).state == "rolled back" and world.status(plan).pending == 12
 
 
+def test_an_interrupted_run_can_be_taken_back(world: Small, tmp_path: Path) -> None:
+    before, plan = world.picture(), world.plan(LIMITS)
+    unit = need([s for s in plan.pending if s.unit == plan.pending[0].unit], views=False)
+    assert start(world, plan, tmp_path, str(2 * unit), fault="before-commit:3").wait() == -signal.SIGKILL
+    until = time.monotonic() + 30
+    while world.status(plan).state == "running":
+        assert time.monotonic() < until
+    assert world.status(plan).done == 6 and world.picture() != before
+    back = world.back(plan, budget=Budget(1000, 0))
+    assert back.applied and sum(b.tables for b in back.batches) == 6
+    assert world.picture() == before and world.status(plan).state == "rolled back"
+
+
 @pytest.mark.parametrize(("fault", "done"), [("before-commit", 0), ("after-commit", 12)])
 def test_a5_15_a_client_killed_around_its_commit(world: Small, tmp_path: Path, fault: str, done: int) -> None:
     """Killed after COMMIT and before any report: `verify` and `status` work from the ledger."""

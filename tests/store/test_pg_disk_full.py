@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pg_worker
 import pytest
+from store_engines import TABLES, open_postgres
 
 import postgres_database
 from bqx.base.errors import DiskError
-from conftest import TABLES, open_postgres
 from postgres_server import WANTED, Server
 
 
@@ -44,7 +44,7 @@ class Disk:
         subprocess.run(["umount", "-l", self.path], check=True)
 
 
-@pytest.fixture(params=WANTED)
+@pytest.fixture(scope="module", params=WANTED)
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Disk, str]]:
     """A server with one database whose tables and indexes are on a small disk of their own."""
     made = Server(request.param)

@@ -13,41 +13,64 @@ from pathlib import Path
 import cut_proxy
 import pg_worker
 import pytest
+from store_engines import TABLES, open_postgres
 
 import postgres_database
 from bqx.base.errors import ServerError
 from bqx.base.faults import SERVER_FAULT_POINTS
-from conftest import TABLES, open_postgres
 from postgres_server import WANTED, Server
 
 HERE = Path(__file__).parent
 HITS = {"after-spool": (1, 9), "after-rows": (1, 4), "before-commit": (1, 5, 9), "after-commit": (2, 7)}
 """Which hit of a point: early (bars, first July), and late (replacement, tails, compaction)."""
-POINTS = [(point, hit) for point in SERVER_FAULT_POINTS for hit in HITS[point]]
+CASES = [(WANTED[0], point, hit) for point in SERVER_FAULT_POINTS for hit in HITS[point]]
+CASES += [(WANTED[-1], point, HITS[point][-1]) for point in SERVER_FAULT_POINTS]
+"""On one version all of them, on the other the late ones."""
+each_case = pytest.mark.parametrize(("major", "point", "hit"), CASES)
 
 
-@pytest.fixture(scope="module", params=WANTED)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server of its own, that tests may kill. What it has told the kernel survives that; fsync is for power cuts."""
-    made = Server(request.param, {"synchronous_commit": "on", "full_page_writes": "on"}).start()
-    yield made
-    made.remove()
+class World:
+    """A server of its own, that tests may kill, with a prepared database, and what an undisturbed run leaves there.
+
+    What the server has told the kernel survives its death; fsync would be for power cuts.
+    """
+
+    def __init__(self, major: int, root: Path) -> None:
+        self.server = Server(major, {"synchronous_commit": "on", "full_page_writes": "on"}).start()
+        with postgres_database.psycopg.connect(self.server.dsn(), autocommit=True) as con:
+            con.execute("CREATE DATABASE cut")
+        self.dsn = self.server.dsn("cut")
+        postgres_database.prepare(self.dsn, TABLES)
+        pg_worker.run(root, self.dsn)
+        self.undisturbed = _seen(root, self.dsn)
+        command = [sys.executable, str(HERE / "pg_worker.py"), self.dsn]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
+        self._killer = subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=environment)
+
+    def run_killed(self, root: Path, where: str) -> int:
+        """Exit status of a run that dies at `point:hit`."""
+        assert self._killer.stdin and self._killer.stdout
+        print(root, where, file=self._killer.stdin, flush=True)
+        return int(self._killer.stdout.readline())
+
+    def close(self) -> None:
+        self._killer.communicate()
+        self.server.remove()
 
 
 @pytest.fixture(scope="module")
-def dsn(server: Server) -> str:
-    with postgres_database.psycopg.connect(server.dsn(), autocommit=True) as con:
-        con.execute("CREATE DATABASE cut")
-    postgres_database.prepare(server.dsn("cut"), TABLES)
-    return server.dsn("cut")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], World]]:
+    made: dict[int, World] = {}
 
+    def of(major: int) -> World:
+        if major not in made:
+            made[major] = World(major, tmp_path_factory.mktemp(f"undisturbed{major}"))
+        postgres_database.empty(made[major].dsn)
+        return made[major]
 
-@pytest.fixture(scope="module")
-def undisturbed(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    root = tmp_path_factory.mktemp("undisturbed")
-    postgres_database.empty(dsn)
-    pg_worker.run(root, dsn)
-    return _seen(root, dsn)
+    yield of
+    for world in made.values():
+        world.close()
 
 
 def _seen(root: Path, dsn: str) -> dict[str, object]:
@@ -58,39 +81,21 @@ def _seen(root: Path, dsn: str) -> dict[str, object]:
     return seen
 
 
-def test_the_undisturbed_run_is_what_it_should_be(undisturbed: dict[str, object]) -> None:
-    months = [value for name, value in undisturbed.items() if "2024" in name]
+def test_the_undisturbed_run_is_what_it_should_be(worlds: Callable[[int], World]) -> None:
+    seen = [worlds(major).undisturbed for major in WANTED]
+    assert seen[0] == seen[1]
+    months = [value for name, value in seen[0].items() if "2024" in name]
     assert len(months) == 8 and all(value[3] == 1 for value in months)
     assert {value[2] for value in months} == {"in-1", "in-5"}
 
 
-@pytest.fixture(scope="module")
-def killer(dsn: str) -> Iterator[Callable[[Path, str], int]]:
-    """killer(folder, "point:hit") -> exit status of a run that is killed there."""
-    command = [sys.executable, str(HERE / "pg_worker.py"), dsn]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
-    process = subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=environment)
-
-    def run(root: Path, where: str) -> int:
-        assert process.stdin and process.stdout
-        print(root, where, file=process.stdin, flush=True)
-        return int(process.stdout.readline())
-
-    yield run
-    process.communicate()
-
-
-@pytest.mark.parametrize(("point", "hit"), POINTS)
+@each_case
 def test_kill_minus_nine_of_the_client(
-    point: str,
-    hit: int,
-    tmp_path: Path,
-    dsn: str,
-    killer: Callable[[Path, str], int],
-    undisturbed: dict[str, object],
+    major: int, point: str, hit: int, tmp_path: Path, worlds: Callable[[int], World]
 ) -> None:
-    postgres_database.empty(dsn)
-    assert killer(tmp_path, f"{point}:{hit}") == -signal.SIGKILL
+    world = worlds(major)
+    dsn, undisturbed = world.dsn, world.undisturbed
+    assert world.run_killed(tmp_path, f"{point}:{hit}") == -signal.SIGKILL
     opened = open_postgres(tmp_path, dsn)
     pg_worker.check_whole(opened.features)
     opened.manifest.close()
@@ -120,18 +125,18 @@ def _patch(monkeypatch: pytest.MonkeyPatch, at: _At) -> None:
         monkeypatch.setattr(f"bqx.store.pg.{module}.fault", at)
 
 
-@pytest.mark.parametrize(("point", "hit"), [("after-rows", 4), ("after-commit", 7)])
+@pytest.mark.parametrize(("major", "point", "hit"), [(WANTED[0], "after-rows", 4), (WANTED[-1], "after-commit", 7)])
 def test_the_server_dies_and_comes_back(
+    major: int,
     point: str,
     hit: int,
     tmp_path: Path,
-    server: Server,
-    dsn: str,
-    undisturbed: dict[str, object],
+    worlds: Callable[[int], World],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed without goodbye while a commit is on its way; it recovers while the client waits, and the run goes on."""
-    postgres_database.empty(dsn)
+    world = worlds(major)
+    server, dsn, undisturbed = world.server, world.dsn, world.undisturbed
     came_back = threading.Thread(target=server.start)
 
     def crash() -> None:
@@ -150,17 +155,17 @@ def test_the_server_dies_and_comes_back(
     assert "was not properly shut down" in server.log()
 
 
-@pytest.mark.parametrize(("point", "hit"), [("before-commit", 5)])
+@pytest.mark.parametrize(("major", "point", "hit"), [(WANTED[-1], "before-commit", 5)])
 def test_the_server_dies_for_good_and_the_run_is_started_again(
+    major: int,
     point: str,
     hit: int,
     tmp_path: Path,
-    server: Server,
-    dsn: str,
-    undisturbed: dict[str, object],
+    worlds: Callable[[int], World],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    postgres_database.empty(dsn)
+    world = worlds(major)
+    server, dsn, undisturbed = world.server, world.dsn, world.undisturbed
     with monkeypatch.context() as patch:
         _patch(patch, _At(point, hit, lambda: server.stop("immediate")))
         try:
@@ -176,18 +181,18 @@ def test_the_server_dies_for_good_and_the_run_is_started_again(
     assert _seen(tmp_path, dsn) == undisturbed
 
 
-@pytest.mark.parametrize(("point", "hit"), POINTS)
+@each_case
 def test_the_connection_is_cut(
+    major: int,
     point: str,
     hit: int,
     tmp_path: Path,
-    server: Server,
-    dsn: str,
-    undisturbed: dict[str, object],
+    worlds: Callable[[int], World],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A reset in mid-transaction: where the transaction can be sent again the run goes on, else it is started again."""
-    postgres_database.empty(dsn)
+    world = worlds(major)
+    server, dsn, undisturbed = world.server, world.dsn, world.undisturbed
     proxy = cut_proxy.Proxy(server.port)
     cuts: list[int] = []
     _patch(monkeypatch, _At(point, hit, lambda: cuts.append(proxy.cut())))

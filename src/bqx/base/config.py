@@ -75,7 +75,9 @@ calendar = "default"         # or the path of a holiday file, relative to this f
 
 [store]
 kind = "lake"                # lake (files) or postgres, see docs/postgres.md
+manifest = "sqlite"          # where names are kept: sqlite, or postgres for several hosts
 # server = "fx-db"           # for postgres: name of the secret that holds the DSN
+namespace = "bqx"            # for postgres: schema of the feature tables
 codec = "lz4"                # lz4, zstd or uncompressed
 keep_generations = 1         # superseded generations that `bqx store gc` leaves for --as-of
 

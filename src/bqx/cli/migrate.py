@@ -14,6 +14,7 @@ from bqx.cli.migrate_common import (
     Progress,
     dsn_of,
     find_plan,
+    gate,
     open_lake,
     plan_options,
     server_options,
@@ -197,6 +198,8 @@ def _carry_out(
     report_to: Path | None = None,
 ) -> None:
     reviewed = find_plan(app, given, dsn, dsn_secret, lake, ledger_schema)
+    if not (dry or back):
+        gate(app, reviewed)
     if reviewed.spec.target == "lake":
         from bqx.build.lease import Lease
         from bqx.store.migrate.lake import apply as rename_datasets
@@ -284,7 +287,7 @@ def verify(
         from bqx.store.migrate.verify import verify as ask
 
         told = Progress(quiet=app.log_json)
-        found = ask(dsn_of(app, dsn, dsn_secret), reviewed, rows=rows, told_=told)  # type: ignore[arg-type]
+        found = ask(dsn_of(app, dsn, dsn_secret), reviewed, rows=rows, progress=told)  # type: ignore[arg-type]
     emit(found.as_dict(), as_json, lambda: show_checks(found))
     demand(found.checks)
 

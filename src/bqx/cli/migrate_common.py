@@ -129,6 +129,34 @@ def open_lake(app: App) -> Lake:
     return store
 
 
+def gate(app: App, reviewed: Plan) -> None:
+    """PreflightError while the project's plan has something against the stage: a dependency, an open blocker.
+
+    Without a project, or with one whose tables are not made yet, there is no plan to ask.
+    """
+    from bqx.base.config import CONFIG_NAME
+    from bqx.base.errors import PreflightError, TablesError
+    from bqx.ops.plan.read import load_plan
+    from bqx.ops.stages.board import make_board, obstacles
+    from bqx.ops.stages.state import PlanState
+
+    stage = reviewed.spec.stage
+    if not stage or not (app.project_path / CONFIG_NAME).is_file():
+        return
+    try:
+        project = app.open()
+    except TablesError:
+        return
+    with PlanState.existing(project.root) as state:
+        board = make_board(project, load_plan(), state)
+        against = obstacles(board, stage) if stage in board.plan.stages else []
+    project.close()
+    if against:
+        raise PreflightError(
+            "; ".join(against), where=f"stage {stage}", fix="`bqx stage list` shows what can run; nothing was renamed"
+        )
+
+
 class Progress:
     """Lines on stderr, at most one in `LINE_SECONDS`, rewritten in place on a terminal; silent for machines."""
 

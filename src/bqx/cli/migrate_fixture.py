@@ -52,7 +52,7 @@ def fixture(
     where = dsn_of(app, dsn, dsn_secret)
     if (found := exists(where, world)) is not None:
         raise UsageError(f"{schema} has {found} already", fix="use another --schema, or drop what is there")
-    made = build(where, world, jobs=jobs, told_=Progress(quiet=app.log_json))
+    made = build(where, world, jobs=jobs, progress=Progress(quiet=app.log_json))
     total = sum(made.rows.values())
     data = {
         "tables": made.tables, "indexes": made.indexes, "rows": dict(made.rows), "total_rows": total,

@@ -53,13 +53,13 @@ def report(
             version = con.info.parameter_status("server_version")
             target = f"database {con.info.dbname}, schema {reviewed.spec.schema_name}, PostgreSQL {version}"
             facts = gather(Ledger(con, reviewed.spec.ledger_schema), reviewed, target)
-    extra: list[Block] = [] if repository is None else _repository(repository)
+    extra: list[Block] = [] if repository is None else repository_section(repository)
     paths = make_report(facts, extra).write(out, f"migration-{reviewed.migration}")
     data = {"migration": reviewed.migration, "state": facts.state, "files": [str(p) for p in paths]}
     emit(data, as_json, "\n".join(str(p) for p in paths))
 
 
-def _repository(path: Path) -> list[Block]:
+def repository_section(path: Path) -> list[Block]:
     """Commit of the checkout, and what the secret scan says of its work tree."""
     import subprocess
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bqx.cli.common import App, emit, json_option
+from bqx.cli.common import App, dry_run_option, emit, json_option
 
 
 @click.group()
@@ -26,6 +26,7 @@ def select() -> None:
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads; the mask does not depend on it.")
 @click.option("--compare/--no-compare", "compared", default=True, help="Fit the comparators on each test block.")
+@dry_run_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the report.")
 @json_option
 @click.pass_obj
@@ -41,6 +42,7 @@ def run(
     seed: int,
     workers: int,
     compared: bool,
+    dry_run: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -50,7 +52,7 @@ def run(
     from bqx.research.dataset import Dataset
     from bqx.research.selection.options import Options
     from bqx.research.selection.report import selection_report
-    from bqx.research.selection.run import forecast, run_selection
+    from bqx.research.selection.run import forecast, run_selection, todo
 
     project = app.open()
     numbers = None
@@ -58,10 +60,17 @@ def run(
         if not all(f.isdigit() for f in folds.replace(",", " ").split()):
             raise UsageError(f"--folds {folds!r} is not a list of numbers", fix="for example --folds 0,1")
         numbers = [int(f) for f in folds.replace(",", " ").split()]
+    data = Dataset.open(project, dataset_name)
+    chosen = [parse_pair(p).name for p in pairs.replace(",", " ").split()] if pairs else None
+    if dry_run:
+        ahead = todo(data, name, chosen, numbers)
+        rows = [{"pair": p, "fold": f} for p, f in ahead]
+        emit(rows, as_json, f"{len(rows)} masks to make: " + ", ".join(f"{p} {f}" for p, f in ahead))
+        return
     manifest = run_selection(
-        Dataset.open(project, dataset_name),
+        data,
         name,
-        pairs=[parse_pair(p).name for p in pairs.replace(",", " ").split()] if pairs else None,
+        pairs=chosen,
         folds=numbers,
         options=Options(every=every, cap=cap, per_half=per_half, seed=seed),
         workers=workers,

@@ -44,8 +44,10 @@ def _opened(app: App) -> Iterator[tuple[Project, PlanState | None, Board]]:
 @click.pass_obj
 def list_(app: App, tasks: bool, as_json: bool) -> None:
     """All stages: status by evidence (defined, schema, populated, validated, in model), and what is in the way."""
+    from bqx.ops.stages.context import outlook
+
     with _opened(app) as (project, _, board):
-        data = board.as_dict()
+        data = {**board.as_dict(), **outlook(board)}
         simulated = project.simulated
     if not tasks:
         data["stages"] = [row for row in data["stages"] if row["kind"] != "task"]
@@ -67,6 +69,14 @@ def list_(app: App, tasks: bool, as_json: bool) -> None:
                     f"open blocker {row['id']} ({row['severity']}, {row['owner']}): {row['reason']}; "
                     f"until {row['exit']}"
                 )
+        left, guess = data["left"], data["forecast"]
+        tail = guess["reason"]
+        if not tail:
+            tail = f"P50 {guess['p50']:.3g} h, P90 {guess['p90']:.3g} h by {guess['actuals']} finished stages"
+        click.echo(
+            f"left: {left['stages']} stages, {left['hours']:g} h one after the other, "
+            f"{left['parallel_hours']:g} h side by side; forecast: {tail}"
+        )
 
     emit(data, as_json, show)
 

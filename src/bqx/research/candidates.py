@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from bqx.base.errors import CheckError, UsageError
 from bqx.features.catalogue import own_datasets
+from bqx.features.support import Support
+from bqx.research.segment_nulls import segment_nulls
 
 LAG_PROFILES = {"seed": (1, 5, 15, 30), "extended": (60, 120, 180, 240)}
 """Lags in open minutes, never across a closure."""
 COUNT = 2640
-SEG_REACH = 240
-"""Longest window that stays inside a segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,7 @@ class Candidate:
     """One column now (lag 0) or `lag` open minutes ago; the name is `dataset.column`, with `.lag5` behind it.
 
     signal_domain : `rate`, `bqx` or `neutral`, of the series it is computed from. warmup : bars of the pair's stream it
-    needs. in_segment : bars of the segment it needs, 0 when its windows count across closures. alias_of : the candidate
-    that is the same quantity.
+    needs. support : what the column sees. alias_of : the candidate that is the same quantity.
     """
 
     name: str
@@ -34,12 +33,13 @@ class Candidate:
     lag: int
     signal_domain: str
     warmup: int
-    in_segment: int
+    support: Support
     alias_of: str | None
 
     def declared_null(self, in_stream: NDArray[np.int64], seg_age: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Rows where warm-up or the segment's start excuse a NULL; bars since the pair's first, and seg_age (n,)."""
-        return (in_stream < self.warmup) | (seg_age < self.in_segment)
+        """Rows where warm-up or a closure excuses a NULL; bars since the pair's first, and seg_age (n,)."""
+        closed = segment_nulls(self.support, self.lag)
+        return np.asarray((in_stream < self.warmup) | closed[np.minimum(seg_age, len(closed) - 1)])
 
 
 def counted_datasets() -> tuple[str, ...]:
@@ -58,7 +58,6 @@ def candidates(profile: str = "seed") -> tuple[Candidate, ...]:
         if not home.counted:
             continue
         for item in home.columns:
-            seg = min(item.warmup, SEG_REACH) if item.policy == "SEG" else 0
             for lag in (0, *(LAG_PROFILES[profile] if home.laggable else ())):
                 tail = f".lag{lag}" if lag else ""
                 alias = item.alias_of + tail if item.alias_of else None
@@ -69,7 +68,7 @@ def candidates(profile: str = "seed") -> tuple[Candidate, ...]:
                     lag,
                     home.signal_domain(item.name),
                     item.warmup + lag,
-                    seg + lag,
+                    item.support,
                     alias,
                 )
                 (lagged if lag else now).append(made)

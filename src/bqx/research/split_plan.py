@@ -6,13 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bqx.base.errors import CheckError
 from bqx.research.cpcv import CombinatorialPurged
 from bqx.research.splits import DAY, MONTH, WEEK, WalkForward
 
+I8 = NDArray[np.int64]
 FEWEST = 3 * WEEK
 MOST_FOLDS = 8
+YEAR, HALF_YEAR = 250 * DAY, 125 * DAY
+"""A calendar year has 257 to 260 trading days, half a one never fewer than 125."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,15 @@ class SplitPlan:
             out.append(FoldSpan(number, *ends))
         return out
 
+    def rows(self, position: I8) -> list[tuple[I8, I8]]:
+        """Training and test row numbers of each fold, for rows at rising positions."""
+        out = []
+        for f in self.folds():
+            train = np.flatnonzero((position >= f.train_start) & (position < f.train_end))
+            test = np.flatnonzero((position >= f.start) & (position < f.end))
+            out.append((train, test))
+        return out
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -73,12 +86,12 @@ class SplitPlan:
 def plan(first: int, bars: int, horizon: int) -> SplitPlan:
     """Splits that suit `bars` open minutes; CheckError below three weeks.
 
-    From 12 months on the last two months are sealed and training begins with four; from six on, one and three; below
-    that folds are whole weeks, an eighth of them is sealed, and below six weeks nothing is.
+    From 250 trading days on the last two months are sealed and training begins with four; from 125 on, one and three;
+    below that folds are whole weeks, an eighth of them is sealed, and below six weeks nothing is.
     """
-    if bars >= 12 * MONTH:
+    if bars >= YEAR:
         sealed, train, test, unit = 2 * MONTH, 4 * MONTH, MONTH, "months (22 trading days)"
-    elif bars >= 6 * MONTH:
+    elif bars >= HALF_YEAR:
         sealed, train, test, unit = MONTH, 3 * MONTH, MONTH, "months (22 trading days)"
     elif bars >= FEWEST:
         weeks = bars // WEEK

@@ -32,5 +32,13 @@ class Manifest(Database):
         con.execute("INSERT INTO change (known_at, kind) VALUES (?, ?)", (known_at, kind))
         return known_at
 
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with its file, and rows that refer to nothing; at most ten lines."""
+        with self.connection() as con:
+            answer = [str(row[0]) for row in con.execute("PRAGMA quick_check(5)")]
+            broken = con.execute("PRAGMA foreign_key_check").fetchall()
+        wrong = [line for line in answer if line != "ok"]
+        return wrong + [f"row of {row[0]} refers to nothing" for row in broken[:5]]
+
     def after_ids(self, con: sqlite3.Connection) -> None:
         """To be called when rows with ids of their own were inserted; SQLite goes on after the largest by itself."""

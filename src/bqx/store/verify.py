@@ -35,12 +35,8 @@ def verify(root: Path, manifest: Manifest, *, deep: bool = False) -> list[Proble
 
 
 def _check_manifest(manifest: Manifest) -> list[Problem]:
-    with manifest.connection() as con:
-        answer = [str(row[0]) for row in con.execute("PRAGMA quick_check(5)")]
-        broken = con.execute("PRAGMA foreign_key_check").fetchall()
-    answer = [line for line in answer if line != "ok"] + [f"row of {row[0]} refers to nothing" for row in broken[:5]]
     fix = "restore manifest.sqlite from a copy"
-    return [Problem("", manifest.path.name, line, fix) for line in answer]
+    return [Problem("", manifest.path.name, line, fix) for line in manifest.damage()]
 
 
 def _check_file(path: Path, size: int, digest: str, deep: bool) -> str | None:

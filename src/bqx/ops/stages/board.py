@@ -175,10 +175,14 @@ def _by_evidence(
         validating = [e for e in found if e.level == "validated"]
         standing = replace(standing, evidence=validating[-1] if validating else latest)
     if not latest.computable:
-        lacking = latest.content.get("lacking", {})
-        reasons = sorted(set(lacking.values()))
-        words = f"{len(lacking)} of {latest.content['total']['columns']} columns have no value: {', '.join(reasons)}"
-        standing = replace(standing, mark="not computable", reasons=(words,))
+        lacking, without = latest.content.get("lacking", {}), latest.content.get("without_bars", ())
+        words = []
+        if lacking:
+            many = f"{len(lacking)} of {latest.content['total']['columns']} columns have no value"
+            words.append(f"{many}: {', '.join(sorted(set(lacking.values())))}")
+        if without:
+            words.append(f"no bars of {', '.join(without)}")
+        standing = replace(standing, mark="not computable", reasons=tuple(words))
     return standing
 
 

@@ -28,9 +28,6 @@ def context(project: Project, plan: Plan, state: PlanState, stage: str, level: s
     before = make_board(project, plan, state)
     after, closed = with_evidence(project, plan, state, stage, level, computable)
     unblocked = [name for name in after.ready if before[name].mark == "blocked"]
-    left = [s.id for s in after if not s.validated and plan.stages[s.id].kind in ("features", "migration")]
-    plans = schedule(plan, left)
-    guess = forecast(plan, actuals(after), frozenset(name for name in plan.stages if name not in left))
     return {
         "plan": {"version": plan.version, "title": plan.title, "digest": plan.digest, "catalogue": plan.catalogue},
         "reconciliation": diff(load_plan(BEFORE), plan).as_dict()["aspects"],
@@ -45,13 +42,24 @@ def context(project: Project, plan: Plan, state: PlanState, stage: str, level: s
             for b, is_open in after.blockers
         ],
         "next": next((name for name in plan.order if name in after.ready), None),
-        "left": {"stages": len(left), "hours": plans.sequential, "parallel_hours": plans.hours,
-                 "critical_path": list(plans.path), "width": plans.width, "hours_a_week": plan.hours_a_week},
-        "forecast": {k: getattr(guess, k) for k in guess.__slots__},
+        **outlook(after),
         "risks": rows_of(plan, state, "risk"),
         "lessons": rows_of(plan, state, "lesson"),
         "approvals": rows_of(plan, state, "approval"),
         "security": _security(project),
+    }  # fmt: skip
+
+
+def outlook(board: Board) -> dict[str, Any]:
+    """`left`: stages, hours and the longest chain of what is not validated; `forecast`: from how long stages took."""
+    plan = board.plan
+    left = [s.id for s in board if not s.validated and plan.stages[s.id].kind in ("features", "migration")]
+    plans = schedule(plan, left)
+    guess = forecast(plan, actuals(board), frozenset(name for name in plan.stages if name not in left))
+    return {
+        "left": {"stages": len(left), "hours": plans.sequential, "parallel_hours": plans.hours,
+                 "critical_path": list(plans.path), "width": plans.width, "hours_a_week": plan.hours_a_week},
+        "forecast": {k: getattr(guess, k) for k in guess.__slots__},
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +48,14 @@ class Check:
 
 @dataclass
 class Counted:
-    """cells : of the coverage, a row a dataset, column, pair and month. lacking : "dataset.column" -> reason, of
-    columns without any value. data_hash : of the partitions spoken of."""
+    """lacking : "dataset.column" -> reason, of columns without any value. partly : reason -> how many columns have none
+    in a pair, counted a pair, of the other columns. data_hash : of the partitions spoken of."""
 
     coverage: Coverage
     sql: dict[tuple[str, str, str, str], int]
     checks: list[Check] = field(default_factory=list)
     lacking: dict[str, str] = field(default_factory=dict)
+    partly: dict[str, int] = field(default_factory=dict)
     data_hash: str = ""
     partitions: int = 0
 
@@ -85,9 +86,15 @@ def count_stage(project: Project, choice: Choice) -> Counted:
         counted.checks.append(Check("bytes", what, "xxh3-128", len(files), same))
     for row in coverage.by("dataset", "column").iter_rows(named=True):
         if row["present"] == 0:
-            reason = next((name for name in LACKING if row[name]), "warm-up")
-            counted.lacking[f"{row['dataset']}.{row['column']}"] = reason
+            counted.lacking[f"{row['dataset']}.{row['column']}"] = _why(row)
+    for row in coverage.by("dataset", "column", "pair").iter_rows(named=True):
+        if row["present"] == 0 and f"{row['dataset']}.{row['column']}" not in counted.lacking:
+            counted.partly[_why(row)] = counted.partly.get(_why(row), 0) + 1
     return counted
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    return next((name for name in LACKING if row[name]), "warm-up")
 
 
 def hash_of(found: Sequence[PartitionInfo]) -> str:

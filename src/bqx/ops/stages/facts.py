@@ -44,7 +44,7 @@ def migration_facts(project: Project, board: Board, stage: Stage) -> dict[str, A
         raise StageFailed(
             f"{bad[0].what}: {bad[0].observed} instead of {bad[0].expected}",
             where=f"stage {stage.id}",
-            fix="rename them: `bqx store migrate`, docs/stages.md",
+            fix="rename them: `bqx migrate`, docs/migrate.md",
         )
     return {
         "kind": "migration",
@@ -120,6 +120,8 @@ def feature_facts(project: Project, stage: Stage, how: How) -> tuple[dict[str, A
         "checks": [check.as_dict() for check in counted.checks],
         "query": query_of(names[0], [homes[0].columns[0].name], (0, 1)).partition(" WHERE")[0] + " GROUP BY 1, 2, 3",
         "lacking": counted.lacking,
+        "partly": counted.partly,
+        "without_bars": [pair for pair in project.pairs if pair not in project.bars.spans()],
         "total": {
             "columns": sum(len(home.columns) for home in homes),
             "counted": columns_in(homes),

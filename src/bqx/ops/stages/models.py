@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,13 +36,13 @@ def read_model(path: Path) -> tuple[str, list[str]]:
 def record_model(
     project: Project, plan: Plan, state: PlanState, model: str, columns: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Move the stages whose columns the model takes to `in model`; stage -> its columns.
+    """Move the stages whose columns, or lags of them, the model takes to `in model`; stage -> its columns.
 
     Raises UsageError for an unknown column, StageBlocked when a column's stage is not validated: then none moves.
     """
     board = make_board(project, plan, state)
     taken: dict[str, list[str]] = {}
-    for name in dict.fromkeys(columns):
+    for name in dict.fromkeys(re.sub(r"\.lag\d+$", "", text) for text in columns):
         home, item = column(name)
         if home.stage not in plan.stages:
             raise UsageError(f"{home.name}.{item.name} belongs to no stage of plan {plan.version}")

@@ -96,17 +96,27 @@ def _header(report: Report, evidence: Evidence, content: Mapping[str, Any], numb
         )
     report.add(Heading("Summary"), KeyValues(items))
     if not evidence.computable:
-        lacking = content["lacking"]
-        reasons = sorted(set(lacking.values()))
-        rows = [[reason, number(sum(r == reason for r in lacking.values()), "", "columns without any value"),
-                 ", ".join([n for n, r in lacking.items() if r == reason][:3])] for reason in reasons]  # fmt: skip
+        _lacking(report, content, number)
+    if content.get("partly"):
+        rows = [[reason, number(n, "", "coverage by column and pair")] for reason, n in content["partly"].items()]
+        report.add(Table(["reason", "columns"], rows, "Columns without any value in some pair, counted a pair"))
+
+
+def _lacking(report: Report, content: Mapping[str, Any], number: Make) -> None:
+    lacking, without = content["lacking"], content["without_bars"]
+    report.add(
+        Note("This stage is not done: the project lacks pairs, source or history that these columns need.", "warn")
+    )
+    if without:
+        report.add(Text(f"There are no bars of {', '.join(without)}."))
+    if lacking:
+        rows = [
+            [reason, number(sum(r == reason for r in lacking.values()), "", "columns without any value"),
+             ", ".join([n for n, r in lacking.items() if r == reason][:3])]
+            for reason in sorted(set(lacking.values()))
+        ]  # fmt: skip
         report.require_sum("columns without a value", [row[1].value for row in rows], len(lacking))
-        report.add(
-            Note(
-                "This stage is not done: give the project the pairs, source or history that these columns need.", "warn"
-            ),
-            Table(["reason", "columns", "for example"], rows, "Columns without any value"),
-        )
+        report.add(Table(["reason", "columns", "for example"], rows, "Columns without any value"))
 
 
 def _details(report: Report, content: Mapping[str, Any], number: Make) -> None:

@@ -204,7 +204,7 @@ def _conclude(
 ) -> Outcome:
     """Evidence, closed blockers, the end of the run and the tracker's change in one transaction; then the report."""
     lacking = facts["lacking"]
-    computable = not lacking
+    computable = not lacking and not facts.get("without_bars")
     some = facts["total"].get("present", 1) > 0
     level: Level = "validated" if computable else ("populated" if some else "schema")
     facts["context"] = context(project, plan, state, stage.id, level, computable)
@@ -234,7 +234,7 @@ def _conclude(
         stage.id,
         "passed" if computable else "not computable",
         key,
-        tuple(sorted({f"{reason}" for reason in lacking.values()})),
+        tuple(sorted({*lacking.values(), *(f"no bars of {pair}" for pair in facts.get("without_bars", ()))})),
         tuple(facts["context"]["unblocked"]),
         report,
         facts["seconds"]["total"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bqx.base.errors import TrackerDrift, TrackerStale
 from bqx.ops.tracker import box
 from bqx.ops.tracker.clock import SYSTEM, Clock
-from bqx.ops.tracker.drift import Difference, Records, differences
+from bqx.ops.tracker.drift import UNFOUNDED, Difference, Records, differences
 from bqx.ops.tracker.port import Tracker
 from bqx.ops.tracker.sync import last_sync
 
@@ -74,7 +74,7 @@ def check(
 
 
 def _summary(found: list[Difference]) -> str:
-    found = sorted(found, key=lambda d: d.why != "plan without evidence")  # the gravest first
+    found = sorted(found, key=lambda d: d.why != UNFOUNDED)  # the gravest first
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return f"{len(found)} differences: {'; '.join(str(d) for d in found[:_SHOWN])}{more}"
 

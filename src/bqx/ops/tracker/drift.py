@@ -13,6 +13,7 @@ from bqx.ops.tracker.port import Found, Tracker, same
 
 Records = Mapping[str, Mapping[str, Value]]
 """Code -> our fields and values."""
+UNFOUNDED = "plan without evidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Difference:
         return self.why in ("deleted in the tracker", "changed in the tracker") or self.why.endswith(" records")
 
     def __str__(self) -> str:
-        claim = f" evidence {self.evidence!r}," if self.evidence is not None else ""
+        claim = f" evidence {self.evidence!r}," if self.why == UNFOUNDED else ""
         return f"{self.code} {self.field}: plan {self.plan!r},{claim} tracker {self.tracker!r} ({self.why})"
 
 
@@ -62,7 +63,7 @@ def differences(
             claim = (evidence or {}).get(code, {}).get(field)
             why = ""
             if evidence is not None and field in evidence.get(code, {}) and not same(claim, expected[code][field]):
-                why = "plan without evidence"
+                why = UNFOUNDED
             elif record is None:
                 why = "deleted in the tracker" if any(v is not None for v in known.values()) else "not in the tracker"
             elif record.copies > 1:

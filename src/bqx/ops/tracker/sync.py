@@ -11,7 +11,7 @@ from bqx.base.runlog import current_run
 from bqx.ops.tracker import box
 from bqx.ops.tracker.clock import SYSTEM, Clock
 from bqx.ops.tracker.delivery import Delivery, deliver
-from bqx.ops.tracker.drift import Difference, Records, differences
+from bqx.ops.tracker.drift import UNFOUNDED, Difference, Records, differences
 from bqx.ops.tracker.outbox import enqueue
 from bqx.ops.tracker.port import Found, Tracker
 
@@ -90,7 +90,7 @@ def _agree(con: sqlite3.Connection, tracker: Tracker, codes: Collection[str], cl
 
 
 def _queue(con: sqlite3.Connection, expected: Records, found: list[Difference], clock: Clock) -> list[int]:
-    left_alone = {d.code for d in found if d.foreign or d.why == "plan without evidence"}
+    left_alone = {d.code for d in found if d.foreign or d.why == UNFOUNDED}
     codes = sorted({d.code for d in found} - left_alone)
     if not codes:
         return []

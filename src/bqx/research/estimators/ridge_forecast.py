@@ -44,23 +44,29 @@ class RidgeForecast:
         if len(X) < LEAST_ROWS:
             raise CheckError(f"{len(X)} training rows, {LEAST_ROWS} are the least", fix="give a longer history")
         with threadpool_limits(limits=1):
-            early, late = inner_split(position, horizon, embargo)
-            inner = fit_scaler(X[early])
-            Z, target = standardised(inner, X[early]), clipped(Y[early])
-            values, vectors = np.linalg.eigh(Z.T @ Z)
-            cross = vectors.T @ (Z.T @ target)
-            held = standardised(inner, X[late])
-            errors = []
-            for penalty in self.penalties:
-                coef = vectors @ (cross / (np.maximum(values, 0.0) + penalty * len(Z))[:, None])
-                errors.append(((clipped(Y[late]) - held @ coef) ** 2).sum(axis=0))
-            self.chosen = np.array(self.penalties)[np.argmin(np.stack(errors), axis=0)]
+            self.chosen = self._choose(X, Y, position, horizon, embargo)
             self.scaler = fit_scaler(X)
             Z, target = standardised(self.scaler, X), clipped(Y)
             values, vectors = np.linalg.eigh(Z.T @ Z)
             shrunk = np.maximum(values, 0.0)[:, None] + self.chosen[None, :] * len(Z)
             self.coef: F8 = vectors @ ((vectors.T @ (Z.T @ target)) / shrunk)
         return self
+
+    def _choose(self, X: F4 | F8, Y: F8, position: I8, horizon: int, embargo: int) -> F8:
+        """The penalty of each target that forecasts the last quarter best."""
+        early, late = inner_split(position, horizon, embargo)
+        scaler = fit_scaler(X[early])
+        Z = standardised(scaler, X[early])
+        values, vectors = np.linalg.eigh(Z.T @ Z)
+        cross = vectors.T @ (Z.T @ clipped(Y[early]))
+        rows = len(Z)
+        del Z
+        held, truth = standardised(scaler, X[late]), clipped(Y[late])
+        errors = []
+        for penalty in self.penalties:
+            coef = vectors @ (cross / (np.maximum(values, 0.0) + penalty * rows)[:, None])
+            errors.append(((truth - held @ coef) ** 2).sum(axis=0))
+        return np.asarray(np.array(self.penalties)[np.argmin(np.stack(errors), axis=0)])
 
     def predict(self, X: F4 | F8) -> F8:
         from threadpoolctl import threadpool_limits
@@ -80,9 +86,12 @@ def fit_scaler(X: F4 | F8, width: int = 256) -> Scaler:
 
 def standardised(scaler: Scaler, X: F4 | F8) -> F8:
     """Scaled rows (n, columns), 0 for NULL."""
-    Z = np.asarray(X, dtype=np.float64)
-    Z = (np.clip(Z, scaler.low[0], scaler.high[0]) - scaler.mean[0]) / scaler.scale[0]
-    return np.where(np.isfinite(Z), Z, 0.0)
+    Z = np.array(X, dtype=np.float64)
+    np.clip(Z, scaler.low[0], scaler.high[0], out=Z)
+    Z -= scaler.mean[0]
+    Z /= scaler.scale[0]
+    Z[~np.isfinite(Z)] = 0.0
+    return Z
 
 
 def clipped(Y: F8) -> F8:

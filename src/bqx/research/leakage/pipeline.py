@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from bqx.base.errors import CheckError
 from bqx.research.dataset import Sample
 from bqx.research.estimators import forecaster
+from bqx.research.estimators.ridge_forecast import fit_scaler, standardised
 from bqx.research.leakage.result import LeakResult
+from bqx.research.ridge import PENALTIES
 from bqx.research.split_plan import SplitPlan
 from bqx.research.target_set import research_targets
 from bqx.research.walk import Score, fold_losses, scores
@@ -26,13 +28,16 @@ def labels_matrix(sample: Sample) -> F8:
     return np.column_stack([t.value(sample.labels) for t in research_targets()])
 
 
-def pooled(sample: Sample, Y: F8, plan: SplitPlan, X: F4 | None = None, seed: int = 0) -> Score:
+def pooled(
+    sample: Sample, Y: F8, plan: SplitPlan, X: F4 | None = None, seed: int = 0, penalties: tuple[float, ...] = PENALTIES
+) -> Score:
     """Pooled score of ridge over all folds, on the sample's columns."""
     targets = research_targets()[: Y.shape[1]]
     X = sample.X if X is None else X
+    at, span = sample.position, (plan.horizon, plan.embargo)
     tables = [
-        fold_losses(lambda: forecaster("ridge"), X, Y, sample.position, train, test, plan.horizon, plan.embargo)
-        for train, test in plan.walk.split(sample.position)
+        fold_losses(lambda: forecaster("ridge", penalties=penalties), X, Y, at, train, test, *span)
+        for train, test in plan.rows(at)
     ]
     if not tables:
         raise CheckError("no fold has both training and test rows", fix="give a longer history")
@@ -75,14 +80,24 @@ def l10_planted_signal(sample: Sample, plan: SplitPlan, seed: int = 0) -> LeakRe
     A forecast fitted on n rows loses about columns / n of it, which the interval may cover instead.
     """
     rng = np.random.default_rng(seed)
-    X = sample.X[:, np.isfinite(sample.X).mean(axis=0).argsort(kind="stable")[-2:]]
-    x = np.where(np.isfinite(X[:, 0]), X[:, 0], np.nanmean(X[:, 0])).astype(np.float64)
+    Z = standardised(fit_scaler(sample.X), sample.X)  # as a forecaster sees it: what it clips no effect may hang on
+    best = _steadiest(Z)
+    X, x = sample.X[:, best], Z[:, best[0]]
     x = (x - x.mean()) / x.std()
     Y = np.sqrt(EFFECT) * x[:, None] + np.sqrt(1 - EFFECT) * rng.normal(size=(len(x), len(research_targets())))
-    found = pooled(sample, Y, plan, X, seed)
-    learnt = np.mean([len(train) for train, _ in plan.walk.split(sample.position)])
+    found = pooled(sample, Y, plan, X, seed, (0.01,))  # a penalty that is chosen would take a part of the effect
+    learnt = np.mean([len(train) for train, _ in plan.rows(sample.position)])
     ok = found.low <= EFFECT and found.high >= EFFECT - X.shape[1] / learnt and found.skill > 0.0
     return LeakResult("L10", f"a planted R2 of {EFFECT} is measured", found.n_rows, int(not ok), _text(found))
+
+
+def _steadiest(Z: F8) -> I8:
+    """The two columns whose mean and deviation differ least between the quarters of the sample."""
+    quarters = np.array_split(Z, 4)
+    deviation = np.stack([q.std(axis=0) for q in quarters])
+    moves = np.ptp(np.stack([q.mean(axis=0) for q in quarters]), axis=0) + np.ptp(deviation, axis=0)
+    moves[deviation.min(axis=0) <= 0.0] = np.inf
+    return np.argsort(moves, kind="stable")[:2]
 
 
 def l14_too_good(sample: Sample, plan: SplitPlan, seed: int = 0) -> LeakResult:

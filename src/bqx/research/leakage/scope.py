@@ -23,7 +23,7 @@ COLUMNS = 60
 
 def l6_fit_scope(sample: Sample, plan: SplitPlan, seed: int = 0, options: Options = SMALL) -> LeakResult:
     """Everything but the training rows of the last fold is replaced by noise; mask and coefficients keep every bit."""
-    train, _ = list(plan.walk.split(sample.position))[-1]
+    train, _ = plan.rows(sample.position)[-1]
     rng = np.random.default_rng(seed)
     sample = replace(sample, X=sample.X[:, :COLUMNS], chosen=sample.chosen[:COLUMNS])
     X, Y = sample.X.copy(), labels_matrix(sample)

@@ -17,16 +17,18 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
-def borda(scores: Mapping[str, F8]) -> F8:
-    """Mean share of columns that a column beats, over methods and targets with equal weight; 1 is best.
+def pooled(table: F8) -> F8:
+    """Mean over targets of scores (columns, targets), each in units of its spread: horizons weigh alike."""
+    spread = table.std(axis=0)
+    return np.asarray((table / np.where(spread > 0.0, spread, 1.0)).mean(axis=1))
 
-    scores : method -> (columns, targets), greater is better; equal ones share their rank.
+
+def borda(scores: Mapping[str, F8]) -> F8:
+    """Mean share of columns that a column beats, over methods with equal weight; 1 is best.
+
+    scores : method -> (columns,), greater is better; equal ones share their rank.
     """
-    parts = []
-    for table in scores.values():
-        places = [mean_ranks(table[:, k]) / max(len(table) - 1, 1) for k in range(table.shape[1])]
-        parts.append(np.mean(places, axis=0))
-    return np.asarray(np.mean(parts, axis=0))
+    return np.asarray(np.mean([mean_ranks(s) / max(len(s) - 1, 1) for s in scores.values()], axis=0))
 
 
 def fill(

@@ -19,7 +19,7 @@ from bqx.research.estimators.boosting import Boosting
 from bqx.research.estimators.ridge_forecast import clipped, fit_scaler, standardised
 from bqx.research.selection import mask as masks
 from bqx.research.selection.clusters import cluster_ids, correlations, duplicates, mean_ranks, rank_scores
-from bqx.research.selection.fill import borda, fill
+from bqx.research.selection.fill import borda, fill, pooled
 from bqx.research.selection.mask import METHODS, Mask
 from bqx.research.selection.mrmr import BINS, codes, information, mrmr_order
 from bqx.research.selection.options import Options
@@ -70,7 +70,7 @@ def select_fold(
         clock("clusters")
         scores, shrinkage, stable = _scores(x, Z, y, at, R, cluster, horizon, embargo, o, pool, clock)
         points = borda(scores)
-        strength = np.mean([s.mean(axis=1) / max(float(np.abs(s).max()), 1e-300) for s in scores.values()], axis=0)
+        strength = np.mean([s / max(float(np.abs(s).max()), 1e-300) for s in scores.values()], axis=0)
         left_out = Counter(masks.kind(text) for text in why if text)
         taken = fill([chosen[k] for k in kept], points, stable, strength, cluster, o, left_out)
     sizes = np.bincount(cluster)
@@ -82,7 +82,7 @@ def select_fold(
         "cluster_size": sizes[cluster],
     }
     for name in METHODS:
-        columns[f"rank_{name}"] = 1.0 + mean_ranks(-scores[name].mean(axis=1))
+        columns[f"rank_{name}"] = 1.0 + mean_ranks(-scores[name])
     return Mask(
         masks.table(chosen, why, kept, taken, columns),
         len(rows),
@@ -113,7 +113,7 @@ def _scores(
     x: F4, Z: F4, y: F8, at: I8, R: F4, cluster: I8, horizon: int, embargo: int, o: Options, pool: ThreadPoolExecutor,
     clock: Callable[[str], None],
 ) -> tuple[dict[str, F8], float, F8]:  # fmt: skip
-    """Method -> (columns, targets); the whitener's shrinkage; stability of each column."""
+    """Method -> (columns,), targets pooled; the whitener's shrinkage; stability of each column."""
     targets = range(y.shape[1])
     inner = list(CombinatorialPurged(horizon, o.folds, 1, min(embargo, _inner_embargo(at, o))).split(at))
 
@@ -136,7 +136,7 @@ def _scores(
     mi = np.concatenate(
         _map(pool, lambda s: information(binned[:, s], labels, BINS + 1, worth), _slices(x.shape[1], 128))
     )
-    relevance = np.column_stack(_map(pool, lambda k: mrmr_order(mi[:, k], R), targets))
+    relevance = mrmr_order(pooled(mi), R)
     clock("mrmr")
     whitener = Whitener.fit(Z, worth)
     sums, count = cross_moments(Z, y, _blocks(at, o.block))
@@ -144,7 +144,12 @@ def _scores(
     clock("elastic_net")
     stable = stability(whitener, sums, count, o.halves, o.per_half, o.seed)
     clock("stability")
-    scores = {"permutation": clusterwise[cluster], "elastic_net": net, "shap": shaps, "mrmr": relevance}
+    scores = {
+        "permutation": pooled(clusterwise)[cluster],
+        "elastic_net": pooled(net),
+        "shap": pooled(shaps),
+        "mrmr": relevance,
+    }
     return scores, whitener.shrinkage, stable
 
 

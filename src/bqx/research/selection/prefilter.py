@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bqx.features.support import Support
 from bqx.research.candidates import Candidate
 from bqx.research.selection.options import Options
 
@@ -19,9 +20,9 @@ LEAST_SHARE = 0.5
 def prefilter(X: F4, seg_age: I8, in_stream: I8, chosen: Sequence[Candidate], options: Options) -> list[str]:
     """Why each candidate is left out, "" for those that stay. Training rows X (n, columns), NaN for NULL."""
     out = []
-    zones: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    zones: dict[tuple[int, Support], NDArray[np.bool_]] = {}
     for k, c in enumerate(chosen):
-        key = (c.warmup, c.in_segment)
+        key = (c.lag, c.support)
         if key not in zones:
             zones[key] = ~c.declared_null(in_stream, seg_age)
         out.append(_why(X[:, k], zones[key], options))

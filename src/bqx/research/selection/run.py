@@ -57,27 +57,32 @@ def run_selection(
     """
     o, project = options or Options(), dataset.project
     folder = project.root / FOLDER / check_name(name)
-    chosen = [_known(dataset, p) for p in pairs] if pairs else list(dataset.pairs)
     head = _head(dataset, o, compare)
     _begin(folder, head)
     ledger = Trials(project.root)
-    done = done_folds(folder)
-    todo = [(p, f) for p in chosen for f in fold_numbers(dataset, folds)]
+    ahead = todo(dataset, name, pairs, folds)
     seconds: list[float] = []
     sample: Sample | None = None
-    for number, (pair, fold) in enumerate(todo, start=1):
-        if (pair, fold) in done:
-            continue
+    for number, (pair, fold) in enumerate(ahead, start=1):
         if sample is None or sample.pair != pair:
             sample = dataset.sample(pair, every=o.every)
         began = time.perf_counter()
         result = _fold(dataset, sample, fold, folder, o, workers, compare)
         ledger.record(_trials(dataset, pair, fold, o, result, compare))
         seconds.append(time.perf_counter() - began)
-        left = [x for x in todo[number:] if x not in done]
-        ahead = f", about {len(left) * np.mean(seconds) / 60:.0f} min left" if left else ""
-        note(f"{pair} fold {fold}: {result['certified']} certified, {seconds[-1]:.0f} s{ahead}")
+        left = len(ahead) - number
+        more = f", about {left * np.mean(seconds) / 60:.0f} min left" if left else ""
+        note(f"{pair} fold {fold}: {result['certified']} certified, {seconds[-1]:.0f} s{more}")
     return write_manifest(project, folder, name)
+
+
+def todo(
+    dataset: Dataset, name: str, pairs: Sequence[str] | None = None, folds: Sequence[int] | None = None
+) -> list[tuple[str, int]]:
+    """Pairs and folds of a selection that have no mask yet."""
+    done = done_folds(dataset.project.root / FOLDER / check_name(name))
+    chosen = [_known(dataset, p) for p in pairs] if pairs else list(dataset.pairs)
+    return [(p, f) for p in chosen for f in fold_numbers(dataset, folds) if (p, f) not in done]
 
 
 def forecast(seconds: Sequence[float], pairs: int = 28, folds: int = 6) -> str:
@@ -178,7 +183,7 @@ def _fold(
     dataset: Dataset, sample: Sample, number: int, folder: Path, o: Options, workers: int, compare: bool
 ) -> dict[str, Any]:
     plan = dataset.splits
-    train, test = list(plan.walk.split(sample.position[sample.position < plan.end]))[number]
+    train, test = plan.rows(sample.position)[number]
     Y = np.column_stack([t.value(sample.labels) for t in research_targets()])
     began = time.perf_counter()
     mask = select_fold(

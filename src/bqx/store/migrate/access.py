@@ -54,6 +54,7 @@ def _as_role(con: psycopg.Connection[Any], role: str, writing: bool, chosen: Seq
     for e in chosen:
         try:
             with con.transaction(force_rollback=True):  # one each: together they could fill the lock table
+                con.execute("SELECT set_config('row_security', 'on', true)")  # as the role's own sessions have it
                 if role and member:
                     con.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
                 _probe(con, e, writing) if member else _ask(con, role, e, writing)

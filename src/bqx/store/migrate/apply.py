@@ -115,7 +115,7 @@ def apply(dsn: Secret | str, plan: Plan, options: Options = DEFAULTS) -> Result:
         job = Job(plan, lambda: connect(dsn), options.rows, options.dry_run, options.told)
         carry_out(con, job, batches(rest, budget, options.mode or plan.spec.mode), options, result)
     if result.applied and options.verify:
-        result.verified = verify(dsn, plan, rows=options.rows, told_=options.told)
+        result.verified = verify(dsn, plan, rows=options.rows, progress=options.told)
     result.seconds = time.perf_counter() - clock
     return result
 

@@ -18,9 +18,10 @@ from bqx.store.migrate.checks import SAME, Check
 from bqx.store.migrate.connect import told
 from bqx.store.migrate.inventory import Inventory, Relation, Taken
 from bqx.store.migrate.ledger import Entry, Ledger
-from bqx.store.migrate.live import read_plan
 from bqx.store.migrate.plan import Plan, Step
+from bqx.store.migrate.planner import make_plan
 from bqx.store.migrate.rows import Rows, count_rows, sample
+from bqx.store.migrate.spec import Spec
 
 if TYPE_CHECKING:
     import psycopg
@@ -81,7 +82,7 @@ def run_batch(
     with told(f"batch {number} of {of}"):
         with con.transaction():
             started = datetime.now(UTC)
-            _settings(con, spec.lock_timeout_ms, spec.statement_timeout_ms)
+            _settings(con, spec)
             counted = _lock_and_count(con, job, steps, done)
             before = _look_again(con, steps)
             names = {oid: r.name for oid, r in before.items()} | {s.oid: s.new for s in steps if s.is_table}
@@ -124,11 +125,12 @@ def _timed(done: Done, phase: str, *, locked: bool = True) -> Iterator[None]:
             done.locked += spent
 
 
-def _settings(con: psycopg.Connection[Any], lock_ms: int, statement_ms: int) -> None:
+def _settings(con: psycopg.Connection[Any], spec: Spec) -> None:
+    """Bounds of this transaction. It idles, holding writers off, for as long as other sessions count its tables."""
     con.execute(
         "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
-        " set_config('idle_in_transaction_session_timeout', %s, true), set_config('search_path', '', true)",
-        (f"{lock_ms}ms", f"{statement_ms}ms", f"{statement_ms}ms"),
+        " set_config('idle_in_transaction_session_timeout', '0', true), set_config('search_path', '', true)",
+        (f"{spec.lock_timeout_ms}ms", f"{spec.statement_timeout_ms}ms"),
     )
 
 
@@ -150,6 +152,8 @@ def _lock_and_count(con: psycopg.Connection[Any], job: Job, steps: Sequence[Step
             done.rows[group] += sum(n for oid, n in counted.items() if groups[oid] == group)
     with _timed(done, "waiting", locked=False):
         ddl.lock(con, steps, "ACCESS EXCLUSIVE")
+    idle = f"{job.plan.spec.statement_timeout_ms}ms"
+    con.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (idle,))
     return counted
 
 
@@ -229,10 +233,12 @@ def _assert(
     """The checks that can be made inside; of the whole schema when this transaction is the whole migration."""
     plan, oids = job.plan, [s.oid for s in steps if s.is_table]
     renamed = [e for e in entries if e.kind != "view"]
-    after = read_relations(con, oids)
     if whole:
         now = read_inventory(con, plan.spec.schema_name)
+        mine = set(oids)
+        after = {r.oid: r for r in now.relations if r.oid in mine}
     else:
+        after = read_relations(con, oids)
         taken = con.execute(
             "SELECT c.relname, c.oid::int8, c.relkind::text FROM pg_class c WHERE c.relname = ANY(%s)"
             " AND c.relnamespace = to_regnamespace(quote_ident(%s))",
@@ -251,5 +257,5 @@ def _assert(
         if plan.spec.expect.rows and job.rows == "exact":
             counted = {e.oid: e.before["rows"] for e in renamed if e.before and e.before["rows"] is not None}
             out.insert(3, checks.rows(renamed, counted, "before", None, plan.spec.expect.rows))
-        out.insert(1, checks.numbers(plan, read_plan(con, plan.spec, Ledger(con, plan.spec.ledger_schema))))
+        out.insert(1, checks.numbers(plan, make_plan(plan.spec, now)))
     return out

@@ -15,7 +15,8 @@ from bqx.store.migrate.inventory import Inventory, Relation
 from bqx.store.migrate.ledger import Entry
 from bqx.store.migrate.names import follow
 from bqx.store.migrate.plan import TABLE_KINDS, Plan
-from bqx.store.migrate.planner import counts, kept_names
+from bqx.store.migrate.planner import kept_names
+from bqx.store.migrate.planner_findings import counts
 
 if TYPE_CHECKING:
     import psycopg

@@ -77,7 +77,8 @@ def facts(plan: Plan, events: Sequence[Event], entries: Sequence[Entry], digest:
     mine = [e for e in entries if e.state == ("rolled_back" if back else "applied")]
     batches = _since_last_undoing(events, prefix)
     finished = next((e for e in reversed(events) if e.kind == f"{prefix}finished"), None)
-    started = next((e for e in events if e.kind == f"{prefix}started" and (not batches or e.id < batches[0].id)), None)
+    begun = [e for e in events if e.kind == f"{prefix}started" and (not batches or e.id < batches[0].id)]
+    started = begun[-1] if begun else None
     looked = [e for e in events if e.kind == f"{prefix}verified" and batches and e.id > batches[0].id]
     verified = looked[-1] if looked else None
     whole = next((e for e in reversed(looked) if e.detail["counted"] == "exact"), None)

@@ -63,7 +63,7 @@ def leaf(family: str, pair: str, month: tuple[int, int]) -> str:
 
 
 def build(
-    dsn: Secret | str, world: World, *, jobs: int = 2, told_: Callable[[str, int, int], None] | None = None
+    dsn: Secret | str, world: World, *, jobs: int = 2, progress: Callable[[str, int, int], None] | None = None
 ) -> Built:
     """Make schema, tables, rows and primary keys. The schema may be there, not the tables.
 
@@ -79,8 +79,8 @@ def build(
 
     def hear() -> None:
         done[0] += 1
-        if told_ is not None:
-            told_("parents made", done[0], total)
+        if progress is not None:
+            progress("parents made", done[0], total)
 
     def work(task: tuple[str, str]) -> int:
         with told(f"fixture {task[0]} {task[1]}"), connect(dsn) as con:
@@ -130,6 +130,7 @@ def _pair(con: psycopg.Connection[Any], world: World, family: str, pair: str) ->
             )
         )
     con.execute(sql.SQL(";\n").join(statements))
+    con.execute("SELECT pg_stat_force_next_flush()")  # else a plan made at once would see writes that come after it
     return 1 + len(world.months) * (2 if world.more_indexes else 1)
 
 

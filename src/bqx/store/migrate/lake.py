@@ -20,7 +20,7 @@ from bqx.store.migrate.lake_verify import SCHEMA, contents, entries_of, identity
 from bqx.store.migrate.ledger import Entry
 from bqx.store.migrate.live import demand, left
 from bqx.store.migrate.plan import Finding, Plan, Step
-from bqx.store.migrate.planner import counts
+from bqx.store.migrate.planner_findings import counts
 from bqx.store.migrate.spec import Spec
 from bqx.store.migrate.status import Status, word
 from bqx.store.partition import check_dataset

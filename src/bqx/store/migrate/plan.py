@@ -57,13 +57,6 @@ class Step:
             return (self.kind, str(self.table), self.column)
         return ("statistics" if self.kind == "statistics" else "relation", self.schema)
 
-    def inverse(self) -> Step:
-        via = f"bqx_via_{self.oid}" if self.via else ""
-        return Step(
-            self.oid, self.kind, self.table, self.new, self.old, self.group, self.unit, self.schema, self.owner,
-            self.column, via,
-        )  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bqx.store.migrate.inventory import KINDS, Inventory, Part, Relation
-from bqx.store.migrate.names import MAX_BYTES, follow, size
+from bqx.store.migrate.names import follow
 from bqx.store.migrate.plan import Finding, Plan, State, Step
+from bqx.store.migrate.planner_findings import expected, gone, lengths, some, strays
 from bqx.store.migrate.spec import Spec
-
-SHOWN = 5
 
 
 def make_plan(spec: Spec, inventory: Inventory, done: Mapping[int, str] = {}, *, views: Iterable[int] = ()) -> Plan:
@@ -24,10 +23,10 @@ def make_plan(spec: Spec, inventory: Inventory, done: Mapping[int, str] = {}, *,
     tables = _tables(spec, inventory, done, findings)
     parts = _parts(spec, inventory, tables, done, findings)
     steps = _in_between(inventory, _conflicts(inventory, [*tables.values(), *parts], findings))
-    _lengths(steps, findings)
-    _strays(spec, inventory, steps, set(views), findings)
-    _gone(done, inventory, steps, findings)
-    _expected(spec, steps, inventory, findings)
+    lengths(steps, findings)
+    strays(spec, inventory, steps, set(views), findings)
+    gone(done, inventory, steps, findings)
+    expected(spec, steps, inventory, findings)
     ordered = tuple(sorted(steps, key=lambda s: (s.group, s.unit, not s.is_table, s.oid, s.kind, s.column)))
     return Plan(spec, ordered, tuple(findings), others=_others(spec, inventory, ordered))
 
@@ -60,14 +59,14 @@ def _tables(spec: Spec, inventory: Inventory, done: Mapping[int, str], findings:
     foreign = [s.old for s in out.values() if s.kind == "foreign" and s.state == "pending"]
     if foreign and not spec.allow.foreign:
         findings.append(
-            Finding("A5.18", "stop", f"{_some(foreign)} are foreign tables", foreign[0], "allow: {foreign: true}")
+            Finding("A5.18", "stop", f"{some(foreign)} are foreign tables", foreign[0], "allow: {foreign: true}")
         )
     unlogged = [known[s.oid].name for s in out.values() if known[s.oid].persistence == "u"]
     if unlogged:
-        findings.append(Finding("A5.18", "note", f"{_some(unlogged)} are unlogged: empty after a crash", unlogged[0]))
+        findings.append(Finding("A5.18", "note", f"{some(unlogged)} are unlogged: empty after a crash", unlogged[0]))
     strange = [s.old for s in out.values() if s.evidence == "name only" and s.group in pending]
     if strange:
-        text = f"{_some(strange)} have new names that this migration's ledger does not know"
+        text = f"{some(strange)} have new names that this migration's ledger does not know"
         findings.append(Finding("A5.2", "warn", text, strange[0], "they count as done; nothing is known of their past"))
     alone = [s.old for s in out.values() if s.kind == "table" and s.state == "pending"]
     if alone and len(alone) < len(out):
@@ -117,10 +116,10 @@ def _parts(
         else:
             out.append(_part_step(part, table, new, "pending"))
     if kept:
-        text = f"{_some(kept)} keep the old word in their names"
+        text = f"{some(kept)} keep the old word in their names"
         findings.append(Finding("A5.6", "warn", text, kept[0], "cascade_names: true renames them too"))
     if stuck:
-        text = f"{_some(stuck)}: inherited constraints whose names differ from the parent's cannot be renamed"
+        text = f"{some(stuck)}: inherited constraints whose names differ from the parent's cannot be renamed"
         findings.append(
             Finding("A5.6", "warn", text, stuck[0], "PostgreSQL renames inherited constraints by name only")
         )
@@ -205,78 +204,6 @@ def _in_between(inventory: Inventory, steps: list[Step]) -> list[Step]:
     return [replace(s, unit=top(s.unit)) for s in out]
 
 
-def _lengths(steps: list[Step], findings: list[Finding]) -> None:
-    for s in steps:
-        if s.state == "pending" and s.kind != "comment" and size(s.new) > MAX_BYTES:
-            what = f"{s.new} has {size(s.new)} bytes, PostgreSQL keeps {MAX_BYTES}"
-            findings.append(Finding("A5.8", "stop", what, s.old, "a shorter target, or rename it by hand before"))
-
-
-def _strays(spec: Spec, inventory: Inventory, steps: list[Step], views: set[int], findings: list[Finding]) -> None:
-    """Names that look old, and partitions of planned tables that no rule knows."""
-    planned = {s.oid for s in steps} | views
-    planned |= {p.oid for p in inventory.parts if p.table in planned}
-    strays = []
-    for name, taken in sorted(inventory.names.items()):
-        if spec.stray_regex is not None and taken.oid not in planned and spec.stray_regex.search(name):
-            strays.append((name, KINDS.get(taken.kind, taken.kind)))
-    for r in inventory.relations:
-        if r.parent in planned and r.oid not in planned and r.name not in {n for n, _ in strays}:
-            strays.append((r.name, "partition"))
-    open_ = [(name, kind) for name, kind in strays if name not in spec.allow.strays]
-    for name, kind in open_[:SHOWN]:
-        what = f"the {kind} {name} looks like an old name, but no rule renames it"
-        findings.append(Finding("A5.5", "stop", what, name, "name it in allow: {strays: [...]}, or widen a rule"))
-    if len(open_) > SHOWN:
-        findings.append(Finding("A5.5", "stop", f"and {len(open_) - SHOWN} more of them", open_[SHOWN][0]))
-    allowed = [name for name, _ in strays if name in spec.allow.strays]
-    if allowed:
-        findings.append(Finding("A5.5", "note", f"{_some(allowed)} stay as they are, by allow.strays", allowed[0]))
-
-
-def _gone(done: Mapping[int, str], inventory: Inventory, steps: list[Step], findings: list[Finding]) -> None:
-    """Tables the ledger renamed that are under neither name any more."""
-    there = {r.oid for r in inventory.relations} | {p.oid for p in inventory.parts}
-    gone = sorted(name for oid, name in done.items() if oid not in there)
-    if gone:
-        text = f"{_some(gone)} were renamed by this migration and are gone since"
-        findings.append(Finding("A5.2", "warn", text, gone[0], "a build may have replaced them; check that it did"))
-
-
-def _expected(spec: Spec, steps: list[Step], inventory: Inventory, findings: list[Finding]) -> None:
-    """Counts of each group, equal to the specification and not merely at least that."""
-    for case, what, wanted, found in counts(spec, steps):
-        if wanted is not None and wanted != found:
-            findings.append(
-                Finding("V2", "stop", f"{case}: {found:,} {what}, expected {wanted:,}", case, "find what is missing")
-            )
-    if (per := spec.expect.each.partitions_per_parent) is not None:
-        children = Counter(r.parent for r in inventory.relations if r.parent)
-        wrong = [s for s in steps if s.kind == "parent" and children[s.oid] != per]
-        for s in wrong[:SHOWN]:
-            what = f"{s.old} has {children[s.oid]} partitions, expected {per}"
-            findings.append(Finding("V4", "stop", what, s.old, "attach what is missing"))
-
-
-def counts(spec: Spec, steps: Iterable[Step]) -> list[tuple[str, str, int | None, int]]:
-    """(group or "all", what, expected, found) of tables, parents and partitions."""
-    each, tables = spec.expect.each, [s for s in steps if s.is_table]
-    found = Counter((s.group, s.kind) for s in tables)
-    out: list[tuple[str, str, int | None, int]] = []
-    for group in sorted({s.group for s in tables} | _named(spec)):
-        out.append((group, "tables", each.tables, sum(n for (g, _), n in found.items() if g == group)))
-        out.append((group, "parents", each.parents, found[group, "parent"]))
-        out.append((group, "partitions", each.partitions, found[group, "partition"]))
-    out.append(("all", "tables", spec.expect.total, len(tables)))
-    return out
-
-
-def _named(spec: Spec) -> set[str]:
-    """Groups that the specification lists: one without a table must not pass unseen."""
-    value = spec.places.get(spec.group_by)
-    return set(value) if isinstance(value, tuple) else set()
-
-
 def _others(spec: Spec, inventory: Inventory, steps: Iterable[Step]) -> tuple[str, ...]:
     """Tables outside the plan that carry a word the plan retires, such as volume_features_*."""
     steps = list(steps)
@@ -285,8 +212,3 @@ def _others(spec: Spec, inventory: Inventory, steps: Iterable[Step]) -> tuple[st
         w for s in steps if s.is_table and s.state == "pending" for w in set(s.old.split("_")) - set(s.new.split("_"))
     }
     return tuple(sorted(r.name for r in inventory.relations if r.oid not in planned and words & set(r.name.split("_"))))
-
-
-def _some(names: list[str]) -> str:
-    first = ", ".join(sorted(names)[:3])
-    return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"

@@ -218,7 +218,11 @@ def _is_empty(con: psycopg.Connection[Any], plan: Plan, group: str) -> bool | No
         ).fetchone()
         if may is None or not may[0]:
             return None
-        row = con.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(schema, name))).fetchone()
+        with con.transaction():
+            con.execute("SELECT set_config('row_security', 'on', true)")
+            row = con.execute(
+                sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(schema, name))
+            ).fetchone()
         if row is not None and row[0]:
             return False
     return True if names else None

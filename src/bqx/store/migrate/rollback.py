@@ -55,7 +55,7 @@ def rollback(dsn: Secret | str, plan: Plan, options: Options = DEFAULTS) -> Resu
         job = Job(back, lambda: connect(dsn), options.rows, options.dry_run, options.told, views)
         carry_out(con, job, batches(back, budget, options.mode or plan.spec.mode), options, result)
     if result.applied and options.verify:
-        result.verified = verify(dsn, plan, rows=options.rows, told_=options.told)
+        result.verified = verify(dsn, plan, rows=options.rows, progress=options.told)
     result.seconds = time.perf_counter() - clock
     return result
 
@@ -63,11 +63,9 @@ def rollback(dsn: Secret | str, plan: Plan, options: Options = DEFAULTS) -> Resu
 def inverse(plan: Plan, applied: Sequence[Entry]) -> Plan:
     """The plan that takes `applied` back."""
     units = {s.oid: s.unit for s in plan.steps if s.is_table}
-    old_of = {(s.oid, s.kind): s.via for s in plan.steps}
     steps = [
         Step(
-            e.oid, e.kind, e.table, e.new, e.old, e.group, units.get(e.table, e.table), e.schema, column=e.column,
-            via=f"bqx_via_{e.oid}" if old_of.get((e.oid, e.kind)) else "",
+            e.oid, e.kind, e.table, e.new, e.old, e.group, units.get(e.table, e.table), e.schema, column=e.column
         )
         for e in applied
     ]  # fmt: skip

@@ -52,7 +52,7 @@ class Verified:
 
 
 def verify(
-    dsn: Secret | str, plan: Plan, *, rows: Rows = "exact", record: bool = True, told_: Told | None = None
+    dsn: Secret | str, plan: Plan, *, rows: Rows = "exact", record: bool = True, progress: Told | None = None
 ) -> Verified:
     """V1-V9 against what the ledger says was done; the verdict is added to the ledger unless `record` is off.
 
@@ -71,7 +71,7 @@ def verify(
             raise MigrationSpecError(
                 f"nothing of {plan.migration} was applied", where=f"schema {plan.spec.ledger_schema}", fix="apply it"
             )
-        found, how, same = _count(dsn, con, plan, mine, rows, told_)
+        found, how, same = _count(dsn, con, plan, mine, rows, progress)
         verdicts = _verdicts(con, plan, ledger, mine, views, state)
         if rows == "skip":
             v5 = Check("V5", "rows", "SELECT count(*) FROM ONLY each table", "not asked", "rows were not counted", None)
@@ -89,7 +89,12 @@ def verify(
 
 
 def _count(
-    dsn: Secret | str, con: psycopg.Connection[Any], plan: Plan, mine: Sequence[Entry], rows: Rows, told_: Told | None
+    dsn: Secret | str,
+    con: psycopg.Connection[Any],
+    plan: Plan,
+    mine: Sequence[Entry],
+    rows: Rows,
+    progress: Told | None,
 ) -> tuple[dict[int, int], str, bool | None]:
     """Rows by OID, in words how they were counted, and (fast) whether files and sizes are the same."""
     leaves = [e for e in mine if e.kind in TABLE_KINDS and e.before and e.before["kind"] == "r"]
@@ -107,7 +112,8 @@ def _count(
             for e in leaves
         )
         counted = [e for e in leaves if e.before and e.before["rows"] is not None]
-        chosen = set(sample([e.oid for e in counted], plan.digest))
+        whole = len(counted) == len(leaves)
+        chosen = set(sample([e.oid for e in counted], plan.digest)) if whole else {e.oid for e in counted}
         leaves = [e for e in counted if e.oid in chosen]
         how = f"storage of all the same, {len(leaves)} sampled"
     tables = [(e.oid, now[e.oid].name) for e in leaves if e.oid in now]
@@ -115,8 +121,8 @@ def _count(
 
     def hear(n: int) -> None:
         done[0] += n
-        if told_ is not None:
-            told_("counted", done[0], len(tables))
+        if progress is not None:
+            progress("counted", done[0], len(tables))
 
     return count_rows(lambda: connect(dsn), plan.spec.schema_name, tables, told=hear), how, same
 

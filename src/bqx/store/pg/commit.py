@@ -20,7 +20,7 @@ from bqx.store.pg.quoting import name
 from bqx.store.pg.spool import unspool
 
 TRIES = 5
-"""Attempts of one commit; each waits for the server to come back as long as its sessions do."""
+"""Attempts of one commit; the next is made when the server is back, which sessions wait for once."""
 
 
 def commit(root: Path, manifest: PgManifest, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> int:
@@ -37,7 +37,7 @@ def commit(root: Path, manifest: PgManifest, receipts: Iterable[Receipt], *, kno
             changed = _once(root, manifest, batch, known_us(known_at))
             break
         except ServerError:
-            if attempt == TRIES:
+            if attempt == TRIES or manifest.sessions.away:
                 raise
     for receipt in batch:
         (root / receipt.path).unlink(missing_ok=True)

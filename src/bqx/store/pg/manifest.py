@@ -121,6 +121,10 @@ class PgManifest(Manifest):
             found = con.execute("SELECT max(version) FROM format").fetchone()
             return int(found[0] or 0) if found else 0
 
+    def damage(self) -> list[str]:
+        """The server keeps its own pages and references whole."""
+        return []
+
     def after_ids(self, con: sqlite3.Connection) -> None:
         """Let new ids follow those that came with their rows."""
         for table in identity_tables():

@@ -57,7 +57,12 @@ class PgSql(Sql):
                 # the extended protocol (binary=True) takes one statement and no second one
                 cursor.execute(b"DECLARE bqx_query NO SCROLL CURSOR FOR " + text.rstrip("; \n").encode(), binary=True)
                 cursor.execute(f"FETCH {limit:d} FROM bqx_query" if limit else "FETCH ALL FROM bqx_query")
-            except (psycopg.ProgrammingError, psycopg.DataError) as error:
+            except (
+                psycopg.ProgrammingError,
+                psycopg.DataError,
+                psycopg.NotSupportedError,
+                psycopg.errors.ReadOnlySqlTransaction,
+            ) as error:
                 raise UsageError(str(error).splitlines()[0], where="query", fix=self._names()) from error
             rows, columns = cursor.fetchall(), [column.name for column in cursor.description or ()]
         return pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)

@@ -27,7 +27,8 @@ WAIT_SECONDS = 60.0
 class Sessions:
     """`dsn` is asked anew for every connection, so that a rotated password is found.
 
-    wait : seconds to go on trying to connect; 0 tries once. search_path : schema of unqualified names, see `connect`.
+    wait : seconds to go on trying to connect; 0 tries once. away : the last attempt gave up. search_path : schema of
+    unqualified names, see `connect`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Sessions:
         self._pid = os.getpid()
         self._guard = threading.Lock()
         self._met = False
+        self.away = False
 
     @contextmanager
     def lend(self) -> Iterator[Connection]:
@@ -78,11 +80,12 @@ class Sessions:
                 con = connect(self.dsn(), search_path=self.search_path, limits=self.limits)
             except ServerError:
                 if time.monotonic() + pause > give_up:
+                    self.away = True
                     raise
                 time.sleep(pause)
                 pause = min(pause * 2, 2.0)
             else:
-                self._met = True
+                self._met, self.away = True, False
                 return con
 
     def _give(self, con: Connection) -> None:
