@@ -56,6 +56,7 @@ def test_inner_split_is_purged() -> None:
 
 def test_plans_suit_the_history() -> None:
     assert plan_splits(300_000, 75)[0].test == 22 * 1440
+    assert plan_splits(129 * 1440, 75)[0].test == 22 * 1440, "a half-year has 129 trading days"
     month, text = plan_splits(30_000, 75)
     assert (month.test, month.embargo) == (7200, 1440) and "weeks, for there are less than 6 months" in text
     short, text = plan_splits(14_000, 75)

@@ -95,6 +95,40 @@ def skill_of(
     differences, at least 2 x `longest` bars. Raises CheckError when fewer than 500 rows, or nothing but zeros, would
     be compared.
     """
+    found = measure(table, longest=longest, every=every, draws=draws, seed=seed)
+    return Skill(
+        horizon=horizon,
+        skill=found.skill,
+        low=found.low,
+        high=found.high,
+        noise_mean=float(noise.mean()),
+        noise_95=float(np.quantile(noise, 0.95)),
+        hit_rate=found.hit_rate,
+        n_rows=int(found.rows),
+        n_times=len(found.table),
+        n_effective=float(found.rows / (pairs * layers) * legs * every / max(overlap(longest), every)),
+        block=found.block * every,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a table of losses says: skill and its 95 % interval, share of right signs (NaN without any), rows, length of
+    the bootstrap's blocks in rows of the table, and the table's rows that hold a forecast."""
+
+    skill: float
+    low: float
+    high: float
+    hit_rate: float
+    rows: float
+    block: float
+    table: F8
+
+
+def measure(table: F8, *, longest: int, every: int, draws: int = DRAWS, seed: int = 0) -> Measured:
+    """Of losses (times in order, `every` bars apart; 5), labels of at most `longest` bars. The block is the automatic
+    one of the loss differences, at least 2 x `longest` bars. Raises CheckError when fewer than 500 rows, or nothing but
+    zeros, would be compared."""
     table = table[table[:, 4] > 0]
     model, walk, hits, signs, rows = table.sum(axis=0)
     if rows < FEWEST or walk <= 0.0:
@@ -102,19 +136,8 @@ def skill_of(
     block = block_length(table[:, 1] - table[:, 0], floor=2.0 * longest / every)
     sums = resampled_sums(np.ascontiguousarray(table[:, :2]), block, draws, seed)
     low, high = np.quantile(1.0 - sums[:, 0] / sums[:, 1], [0.025, 0.975])
-    return Skill(
-        horizon=horizon,
-        skill=float(1.0 - model / walk),
-        low=float(low),
-        high=float(high),
-        noise_mean=float(noise.mean()),
-        noise_95=float(np.quantile(noise, 0.95)),
-        hit_rate=float(hits / signs) if signs else math.nan,
-        n_rows=int(rows),
-        n_times=len(table),
-        n_effective=float(rows / (pairs * layers) * legs * every / max(overlap(longest), every)),
-        block=block * every,
-    )
+    hit_rate = float(hits / signs) if signs else math.nan
+    return Measured(float(1.0 - model / walk), float(low), float(high), hit_rate, float(rows), block, table)
 
 
 def summary(parts: Sequence[Skill], pooled: Skill) -> str:

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from bqx.base.errors import CheckError
 from bqx.research.cpcv import CombinatorialPurged
-from bqx.research.splits import DAY, MONTH, WEEK, WalkForward
+from bqx.research.splits import DAY, HALF_YEAR, MONTH, WEEK, YEAR, WalkForward
 
 I8 = NDArray[np.int64]
 FEWEST = 3 * WEEK
 MOST_FOLDS = 8
-YEAR, HALF_YEAR = 250 * DAY, 125 * DAY
-"""A calendar year has 257 to 260 trading days, half a one never fewer than 125."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from bqx.base.errors import CheckError, UsageError
 
 I8 = NDArray[np.int64]
 DAY, WEEK, MONTH = 1440, 7200, 22 * 1440
+YEAR, HALF_YEAR = 250 * DAY, 125 * DAY
+"""A calendar year has 257 to 260 trading days, half a one never fewer than 125."""
 
 
 def purged(train: I8, test: I8, horizon: int, embargo: int) -> NDArray[np.bool_]:
@@ -83,7 +85,7 @@ def inner_split(at: I8, horizon: int, embargo: int, share: float = 0.25) -> tupl
 
 def plan_splits(bars: int, horizon: int) -> tuple[WalkForward, str]:
     """Splits that suit a history of that many bars, and a sentence that states them; raises CheckError below 8 days."""
-    if bars >= 6 * MONTH:
+    if bars >= HALF_YEAR:
         chosen, unit = WalkForward(horizon, train=3 * MONTH, test=MONTH), "months (22 trading days)"
     elif bars >= 4 * WEEK - DAY:
         chosen, unit = WalkForward(horizon), "weeks, for there are less than 6 months"

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.base.errors import CheckError
-from bqx.research.bootstrap import block_length, resampled_sums
 from bqx.research.compare_losses import diebold_mariano
 from bqx.research.estimators.contract import Forecaster
-from bqx.research.skill import DRAWS, FEWEST, NO_SKILL, TOO_GOOD_HITS, TOO_GOOD_SKILL, losses, overlap
+from bqx.research.skill import DRAWS, NO_SKILL, TOO_GOOD_HITS, TOO_GOOD_SKILL, losses, measure, overlap
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -75,23 +73,17 @@ def score(
     table: F8, target: str, *, horizon: int, every: int, seed: int = 0, draws: int = DRAWS, layers: int = 1
 ) -> Score:
     """Score of losses (rows in order, `every` bars apart, 5); CheckError for fewer than 500 rows."""
-    table = table[table[:, 4] > 0]
-    model, walk, hits, signs, rows = table.sum(axis=0)
-    if rows < FEWEST or walk <= 0.0:
-        raise CheckError(f"skill of {int(rows)} forecasts asked, {FEWEST} are the least", fix="give a longer history")
-    block = block_length(table[:, 1] - table[:, 0], floor=2.0 * horizon / every)
-    sums = resampled_sums(np.ascontiguousarray(table[:, :2]), block, draws, seed)
-    low, high = np.quantile(1.0 - sums[:, 0] / sums[:, 1], [0.025, 0.975])
+    found = measure(table, longest=horizon, every=every, draws=draws, seed=seed)
     return Score(
         target=target,
-        skill=float(1.0 - model / walk),
-        low=float(low),
-        high=float(high),
-        p=diebold_mariano(table[:, 0], table[:, 1], math.ceil(horizon / every)).better,
-        hit_rate=float(hits / signs) if signs else math.nan,
-        n_rows=int(rows),
-        n_effective=float(rows / layers * every / max(overlap(horizon), every)),
-        block=block * every,
+        skill=found.skill,
+        low=found.low,
+        high=found.high,
+        p=diebold_mariano(found.table[:, 0], found.table[:, 1], math.ceil(horizon / every)).better,
+        hit_rate=found.hit_rate,
+        n_rows=int(found.rows),
+        n_effective=float(found.rows / layers * every / max(overlap(horizon), every)),
+        block=found.block * every,
     )
 
 
