@@ -47,7 +47,7 @@ CHECKS: dict[str, Check] = {
     ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
-        dataset_year, 12, "months", "research/test_selection_run.py",
+        dataset_year, 12, "months", "benchmarks/test_selection_soak.py",
     ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
@@ -91,7 +91,7 @@ CHECKS: dict[str, Check] = {
     ),
     "selection-planted": Check(
         "five planted columns of R2 0.005 beside decoys of correlation 0.9 are found among 2,640 candidates",
-        planted, 10, "worlds", "research/test_selection.py",
+        planted, 10, "worlds", "benchmarks/test_selection_soak.py",
     ),
     "year": Check(
         "28 simulated pairs, every dataset: time, size, memory, full verification",

@@ -39,16 +39,17 @@ made = run_selection(data, "one", folds=[last], workers=int(sys.argv[3]))["folds
 out = {k: made[k] for k in ("fold", "rows", "kept", "selected", "clusters", "certified", "seconds")}
 """
 FRAME = """
-import json, resource, sys, time
+import json, sys, time
+from bqx.base.process import peak_bytes
 from bqx.build.project import Project
 project, pair = Project.open(sys.argv[1]), sys.argv[2]
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_bytes()
 wall, cpu = time.perf_counter(), time.process_time()
 {body}
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = peak_bytes()
 print(json.dumps({{**out, "wall_seconds": round(time.perf_counter() - wall, 1),
                   "core_seconds": round(time.process_time() - cpu, 1),
-                  "peak_gb": round(peak / 1e6, 3), "import_gb": round(before / 1e6, 3)}}))
+                  "peak_gb": round(peak / 1e9, 3), "import_gb": round(before / 1e9, 3)}}))
 """
 
 

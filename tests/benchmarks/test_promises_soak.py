@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -81,4 +82,6 @@ def test_a_fault_that_is_not_caught_fails_it(small: World, results: Path, monkey
 def test_every_check_has_a_sibling(name: str) -> None:
     """A test file that runs the same function."""
     text = (TESTS / CHECKS[name].sibling).read_text(encoding="utf-8")
-    assert f"benchmarks.soak.{name}" in text or f"benchmarks.soak import {name}" in text
+    module = CHECKS[name].run.__module__
+    package, _, last = module.rpartition(".")
+    assert module in text or re.search(rf"from {re.escape(package)} import .*\b{last}\b", text)

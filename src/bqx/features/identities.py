@@ -14,7 +14,7 @@ F8 = NDArray[np.float64]
 Lanes = Mapping[str, NDArray[np.generic]]
 Sides = Iterator[tuple[str, F8, F8]]
 
-RELATIVE, ABSOLUTE = 2.0**-20, 1e-6
+RELATIVE, ABSOLUTE = 1.0 / (1 << 20), 1e-6
 """What float32 rounding may leave: of the sizes of the terms added, and where all of them are next to 0."""
 
 
@@ -48,8 +48,10 @@ def total(name: str, columns: Sequence[str], value: float) -> Identity:
     def sides(values: Lanes, pairs: Sequence[str]) -> Sides:
         terms = [np.asarray(values[c], dtype=np.float64) for c in columns]
         for lane, pair in enumerate(pairs):
-            one = [t[lane] for t in terms]
-            yield pair, np.sum(one, axis=0) - value, np.sum(np.abs(one), axis=0) + abs(value)
+            left, size = np.full_like(terms[0][lane], -value), np.full_like(terms[0][lane], abs(value))
+            for term in terms:
+                left, size = left + term[lane], size + np.abs(term[lane])
+            yield pair, left, size
 
     return Identity(name, f"{' + '.join(columns)} = {value:g}", tuple(columns), sides)
 
