@@ -9,7 +9,7 @@ from statsmodels.tsa.stattools import grangercausalitytests
 
 from bqx.base.errors import CausalityError
 from bqx.research.causality.clark_west import clark_west
-from bqx.research.causality.granger import granger, own_order, price
+from bqx.research.causality.granger import granger, independent, own_order, price
 from bqx.research.causality.hac import bandwidth
 from bqx.research.causality.lagged import Lagged, runs
 
@@ -75,6 +75,19 @@ def test_what_cannot_be_asked() -> None:
     assert granger(data, 0, 1, [2], 1, 3) is None
     with pytest.raises(CausalityError, match="rows with all lags"):
         own_order(Lagged.of(values[:20], np.arange(20), 4), 0, [2], 3)
+
+
+def test_a_control_that_the_others_imply_is_left_out() -> None:
+    """Target, source, a factor, and a second one in the plane of target and factor."""
+    values = np.column_stack([linked(900), np.zeros(900)])
+    values[:, 3] = 2.0 * values[:, 0] - values[:, 2]
+    data = Lagged.of(values, np.arange(900), 5)
+    with pytest.raises(CausalityError, match="linearly dependent"):
+        own_order(data, 0, [2, 3], 4)
+    assert independent(data, 0, [2, 3]) == [2]
+    assert independent(data, 0, [3, 2]) == [3]
+    values[:, 3] += np.random.default_rng(1).normal(size=900)
+    assert independent(Lagged.of(values, np.arange(900), 5), 0, [2, 3]) == [2, 3]
 
 
 def test_runs_end_at_gaps_segments_and_missing_rows() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bqx.base.errors import CausalityError
 from bqx.research.causality.answer import Answer, unasked
 from bqx.research.causality.clark_west import FEWEST
-from bqx.research.causality.granger import granger, own_order
+from bqx.research.causality.granger import granger, independent, own_order
 from bqx.research.causality.granger_fold import METHOD, GrangerFold, answered, confirm
 from bqx.research.causality.lagged import Lagged, runs
 from bqx.research.causality.resample import bootstrap_p, counts
@@ -44,7 +44,7 @@ def _ask(fold: GrangerFold, pair: str, name: str, values: F8) -> Answer:
         return unasked(*question, "does not vary")
     depth = min(fold.depth, MAX_LAGS + 1)
     data = Lagged.of(*_table(fold, train, pair, (mine - mean) / scale), depth)
-    controls, source = range(1, data.width - 1), data.width - 1
+    controls, source = independent(data, 0, range(1, data.width - 1)), data.width - 1
     extra = max(int(not certain), int(not fold.stationary[fold.series.names.index(pair)].certain))
     try:
         own = own_order(data, 0, controls, depth - 1, extra)

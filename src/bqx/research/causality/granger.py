@@ -71,6 +71,16 @@ def price(order: int, most: int) -> float:
     return order * (order + 1) / (1.0 + 1.0 / most)
 
 
+def independent(data: Lagged, target: int, controls: Sequence[int]) -> list[int]:
+    """The controls, in their order, less those whose first lag is a linear combination of the target's and of those
+    before: of few pairs two factors and a series can be one and the same plane."""
+    kept: list[int] = []
+    for control in controls:
+        if _nested(data, [0, *data.lags([target, *kept, control], 1, 1)], data.at(target, 0)) is not None:
+            kept.append(control)
+    return kept
+
+
 def own_order(data: Lagged, target: int, controls: Sequence[int], most: int, extra: int = 0) -> int:
     """Lags of target and controls, 1..most, by BIC without any source; CausalityError when too few rows are there."""
     block = [target, *controls]

@@ -13,7 +13,7 @@ from bqx.base.errors import CausalityError
 from bqx.research.causality.answer import Answer, unasked
 from bqx.research.causality.clark_west import FEWEST, clark_west
 from bqx.research.causality.factors import Factors
-from bqx.research.causality.granger import ROWS_A_PARAMETER, Fit, granger, own_order
+from bqx.research.causality.granger import ROWS_A_PARAMETER, Fit, granger, independent, own_order
 from bqx.research.causality.lagged import Lagged, runs
 from bqx.research.causality.resample import I2, bootstrap_p, counts
 from bqx.research.causality.series import Series
@@ -91,7 +91,8 @@ class GrangerFold:
     def ask(self, target: str) -> list[Answer]:
         """Every other series as a source of `target`, in the order of names."""
         names, data = self.series.names, self.data
-        y, controls = names.index(target), self.controls(target)
+        y = names.index(target)
+        controls = independent(data, y, self.controls(target))
         most, doubt = self.depth - 1, [int(not s.certain) for s in self.stationary]
         own = {extra: own_order(data, y, controls, most, extra) for extra in {max(doubt[y], d) for d in doubt}}
         fits = {
