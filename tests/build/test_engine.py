@@ -21,6 +21,7 @@ from bqx.build.tables import lanes, table
 from bqx.build.tasks import make_tasks
 from bqx.features.catalogue import own_datasets
 from bqx.features.declare import Dataset
+from bqx.features.identities import total
 from few_datasets import few
 
 pytestmark = pytest.mark.usefixtures("few_datasets")
@@ -153,6 +154,19 @@ def test_an_infinite_value_never_reaches_the_store(unbuilt: Path, copy: Copy) ->
     with pytest.raises(BuildError, match="infinite value"):
         build(broken, Choice(datasets=("time_dual",), first_month="2024_07"), retries=0)
     assert broken.store.partitions() == []
+
+
+def test_a_build_holds_values_against_bounds_and_identities_before_it_writes(unbuilt: Path, copy: Copy) -> None:
+    home = few()["time_dual"]
+    whole = Choice(datasets=("time_dual",), first_month="2024_07")
+    assert build(copy(unbuilt), whole).compared > 10_000
+    tight = replace(home, columns=tuple(replace(c, bounds=(-0.5, 0.5)) for c in home.columns))
+    sine = total("sine alone", ("hour_sin",), 2.0)
+    for spoilt, message in ((tight, "declared are -0.5 to 0.5"), (replace(home, identities=(sine,)), "hour_sin = 2")):
+        broken = _broken(copy(unbuilt), spoilt)
+        with pytest.raises(BuildError, match=message):
+            build(broken, whole, retries=0)
+        assert broken.store.partitions() == []
 
 
 def test_conversion_keeps_null_and_refuses_what_a_type_cannot_hold() -> None:

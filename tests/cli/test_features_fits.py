@@ -65,7 +65,10 @@ def test_list(run: Run, project: None) -> None:
     assert "3 estimates of 1 fits kept, 1.5 s to make" in out
     code, out, _ = run("list", "--json")
     mine = [r for r in json.loads(out) if r["fit"] == FIT.name]
-    assert [(r["pair"], r["kept"], r["seconds"]) for r in mine] == [("eurusd", 2, 1.0), ("usdjpy", 1, 0.5)]
+    assert [(r["pair"], r["kept"], r["empty"], r["seconds"]) for r in mine] == [
+        ("eurusd", 2, 0, 1.0),
+        ("usdjpy", 1, 1, 0.5),
+    ]
     assert (mine[0]["first"], mine[0]["last"]) == ("2023-12-31T05:20Z", "2024-01-07T05:20Z")
     assert mine[0]["dataset"] == FIT.dataset
     code, out, _ = run("list", "--pair", "usdjpy", "--json")

@@ -103,6 +103,10 @@ def test_a_value_out_of_bounds_and_a_broken_identity_stop_the_unit() -> None:
     bad = {**good, names[1]: np.full((2, 600), 0.24, np.float32)}
     with pytest.raises(FeatureError, match=r"off by -0.01 for eurusd, 600 such values.*regimes of 1m rate"):
         check_values(home, bad, ("eurusd", "usdjpy"))
+    low = good[names[0]].copy()
+    low[0, 7] = -0.25
+    with pytest.raises(FeatureError, match=r"values from -0.25 to 0.5, declared are 0 to 1.*eurusd"):
+        check_values(home, {**good, names[0]: low}, ("eurusd", "usdjpy"))
     high = good[names[0]].copy()
     high[1, 5] = 1.5
     with pytest.raises(FeatureError, match=r"values from 0.5 to 1.5, declared are 0 to 1.*usdjpy"):

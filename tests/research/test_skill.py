@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bqx.base.errors import CheckError
-from bqx.research.skill import NO_SKILL, Skill, losses, overlap, skill_of, summary
+from bqx.research.skill import NO_SKILL, Skill, losses, measure, overlap, skill_of, summary
 
 SHAPE = {"horizon": 15, "longest": 15, "every": 5, "legs": 3, "pairs": 3, "seed": 1}
 
@@ -78,3 +78,18 @@ def test_a_horizon_is_claimed_only_with_the_pooled_endpoint() -> None:
     assert odd.quarantined and "leak" in odd.verdict, "a leak is told whatever the gate says"
     text = summary([replace(good, gated=True)], made(low=-0.001))
     assert text.startswith(NO_SKILL) and "above the random walk" not in text
+
+
+def test_the_interval_is_that_of_a_ratio_of_means() -> None:
+    """Independent losses: 1.96 standard errors by the delta method on either side."""
+    rng = np.random.default_rng(5)
+    n = 20_000
+    y, f = rng.normal(size=(2, n))
+    table = np.column_stack([(y - 0.2 * f) ** 2, y**2, y * f > 0, np.ones(n), np.ones(n)]).astype(float)
+    found = measure(table, longest=1, every=1, seed=1)
+    a, b = table[:, 0], table[:, 1]
+    ratio = a.mean() / b.mean()
+    error = (a - ratio * b).std() / b.mean() / np.sqrt(n)
+    assert found.skill == pytest.approx(1.0 - ratio)
+    assert found.skill - found.low == pytest.approx(1.96 * error, rel=0.1)
+    assert found.high - found.skill == pytest.approx(1.96 * error, rel=0.1)
