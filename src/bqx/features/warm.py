@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bqx.features.anchors import Anchors, find_baseline, segment_edges
 from bqx.features.catalogue import own_datasets
 from bqx.features.compute import evaluate
 from bqx.features.declare import Dataset
-from bqx.features.kernels.jit import cache_folder, cached
+from bqx.features.kernels.jit import HERE, cache_folder, cached
 from bqx.features.streams import Streams
 from bqx.market.calendar import DAY, Calendar
 from bqx.market.panel import make_panel
@@ -45,8 +46,16 @@ def warm(names: Iterable[str] | None = None, note: Callable[[str], None] | None 
 
 
 def _mark(home: Dataset) -> Path:
-    """An empty file that says the dataset's kernels, as its code is now, are in the cache."""
-    return cache_folder() / "warm" / f"{home.name}-{sha256(home.code_hash.encode()).hexdigest()[:16]}.warm"
+    """An empty file that says the dataset's kernels, as its code is now, are in the cache of this installation."""
+    digest = sha256(f"{home.code_hash} {_installation()}".encode()).hexdigest()
+    return cache_folder() / "warm" / f"{home.name}-{digest[:16]}.warm"
+
+
+@cache
+def _installation() -> str:
+    """What numba's cache goes by: where the kernels' sources lie and when each was written, not what is in them."""
+    stats = ((path, path.stat()) for path in sorted(HERE.glob("*.py")))
+    return sha256(repr([(str(path), at.st_mtime_ns, at.st_size) for path, at in stats]).encode()).hexdigest()
 
 
 def _streams() -> Streams:
