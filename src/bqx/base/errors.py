@@ -281,7 +281,7 @@ class TrainingError(BqxError):
 
 class QuarantinedError(BqxError):
     code, exit_code, title = "BQX826", 5, "a run is quarantined: its skill is too good to be true"
-    next_step = "look for the leak; `bqx train sign NAME` runs L1-L6 again and records who answers for it"
+    next_step = "look for the leak; `bqx runs sign NAME` runs L1-L6 again and records who answers for it"
 
 
 class ForecastError(BqxError):
@@ -291,7 +291,7 @@ class ForecastError(BqxError):
 
 class RunError(BqxError):
     code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
-    next_step = "`bqx train list` names the runs; choose another name"
+    next_step = "`bqx runs list` names the runs; choose another name"
 
 
 class Unsupported(BqxError):  # noqa: N818
