@@ -294,6 +294,26 @@ class RunError(BqxError):
     next_step = "`bqx runs list` names the runs; choose another name"
 
 
+class ArtefactError(BqxError):
+    code, exit_code, title = "BQX821", 6, "a model's files are changed, incomplete, unsigned or of a key nobody trusts"
+    next_step = "take the artefact from its source again; never add a key to the trusted ones only to make it load"
+
+
+class EstimatorError(BqxError):
+    code, exit_code, title = "BQX822", 5, "an estimator cannot be loaded, breaks its contract or is not admitted"
+    next_step = "read which check it fails; everything else works without it: docs/models.md"
+
+
+class TuningError(BqxError):
+    code, exit_code, title = "BQX823", 6, "a study cannot go on, or its result cannot be used"
+    next_step = "choose another name for the study, or run `bqx tune` with the options it was begun with"
+
+
+class IntervalError(BqxError):
+    code, exit_code, title = "BQX824", 5, "prediction intervals cannot be calibrated"
+    next_step = "give a longer history: a calibration part needs enough rows that training did not see"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
