@@ -14,6 +14,7 @@ import pytest
 from model_rows import FIRST_MINUTE
 
 from bqx.base.errors import TuningError, UsageError
+from bqx.cli.main import main
 from bqx.research.artefact import TrainingRows
 from bqx.research.dataset import Dataset
 from bqx.research.estimators.ridge_forecast import RidgeForecast
@@ -21,7 +22,7 @@ from bqx.research.target_set import target
 from bqx.research.training.order import make_order
 from bqx.research.training.settings import Settings
 from bqx.research.trials import Trials
-from bqx.research.tuning import inner, load_params, tune
+from bqx.research.tuning import inner, params_of, tune
 from bqx.research.tuning.inner import Problem, inner_folds, read_problem
 from bqx.research.tuning.run import _judge, head_of, one_fold, todo
 from bqx.research.tuning.space import Axis, space_of
@@ -158,28 +159,54 @@ def test_a_study_of_a_dataset(noise_dataset: Dataset) -> None:
     }
     assert first["default"] == found["default"] and found["trials"] == 4 and found["simulated"]
     path = root / "tuning" / "one" / "result.json"
-    assert load_params(path, estimator="ridge", dataset_hash=noise_dataset.hash, folds=[0, 1]) == found["params"]
+    words = {"estimator": "ridge", "dataset_hash": noise_dataset.hash, "folds": [0, 1]}
+    assert params_of(found, "file", **words) == found["params"] == json.loads(path.read_text())["params"]
+    assert params_of({"rounds": 30}, "file", **words) == {"rounds": 30}
     best = tune(order, "one", trials=4, inner=2, take_best=True)
     assert best["params"] == best["best"]["params"]
-    for words, says in (
+    for other, says in (
         ({"estimator": "boosting"}, "for ridge, not for boosting"),
         ({"dataset_hash": "x"}, "not on this one"),
     ):
         with pytest.raises(TuningError, match=says):
-            load_params(path, **words)  # type: ignore[arg-type]
-    path.write_text(json.dumps({**found, "fold": 1}))
+            params_of(found, "file", **{**words, **other})
     with pytest.raises(TuningError, match="holds the test block of fold 0"):
-        load_params(path, folds=[0, 1])
+        params_of({**found, "fold": 1}, "file", **words)
+    with pytest.raises(TuningError, match="format 9"):
+        params_of({**found, "format": 9}, "file", **words)
     with pytest.raises(TuningError, match="other options"):
         tune(order_of(noise_dataset, seed=1), "one", trials=4, inner=2)
     with pytest.raises(UsageError, match="takes one fold"):
         head_of(order_of(noise_dataset, folds=(0, 1)), one_fold(order_of(noise_dataset, folds=(0, 1))), 2)
 
 
-def test_plain_parameters_are_read_as_they_are(tmp_path: Path) -> None:
-    (tmp_path / "p.json").write_text('{"rounds": 30}')
-    assert load_params(tmp_path / "p.json", estimator="boosting", folds=[0]) == {"rounds": 30}
-    for text in ("[1]", "{", ""):
-        (tmp_path / "p.json").write_text(text)
-        with pytest.raises(UsageError, match=r"p\.json|parameters"):
-            load_params(tmp_path / "p.json")
+def test_the_command_and_train_that_takes_its_result(
+    noise_dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = noise_dataset.project.root
+    (tmp_path / "columns.txt").write_text("\n".join(COLUMNS) + "\n")
+    words = [
+        "--dataset",
+        "first",
+        "--columns",
+        str(tmp_path / "columns.txt"),
+        "--horizons",
+        "15",
+        "--estimator",
+        "ridge",
+    ]
+    tuning = ["-C", str(root), "tune", "two", *words, "--inner", "2", "--trials", "3"]
+    main([*tuning, "--dry-run"])
+    assert "0 of 3 trials are done; at most 6 fits" in capsys.readouterr().out
+    main(tuning)
+    out = capsys.readouterr()
+    assert "SIMULATED" in out.out and "trial 3 of 3" in out.err and "1 is no skill" in out.out
+    main([*tuning, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["trials"] == 3 and Path(found["file"]).is_file()
+    training = ["-C", str(root), "train", "unused", *words, "--params", found["file"], "--dry-run", "--json"]
+    main([*training, "--folds", "0"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as error:
+        main(["boosting" if w == "ridge" else w for w in training])
+    assert error.value.code == 6 and "BQX823" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bqx.research.tuning.result import load_params
+from bqx.research.tuning.result import params_of
 from bqx.research.tuning.run import tune
 
-__all__ = ["load_params", "tune"]
+__all__ = ["params_of", "tune"]

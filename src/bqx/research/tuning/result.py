@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from bqx.base.errors import TuningError, UsageError
+from bqx.base.errors import TuningError
 
 KIND = "bqx tuning"
 FORMAT = 1
@@ -20,34 +18,26 @@ def verdict(better: float, tuned: str, level: float = 0.05) -> str:
     return f"the tuned set is not shown to be better than the default (p {better:.3f}): {tuned}"
 
 
-def load_params(
-    path: Path, *, estimator: str | None = None, dataset_hash: str | None = None, folds: Sequence[int] = ()
+def params_of(
+    data: dict[str, Any], where: str, *, estimator: str, dataset_hash: str, folds: Sequence[int]
 ) -> dict[str, Any]:
-    """Parameters from a result of `bqx tune`, or from a plain JSON object of name and value.
+    """Parameters in a result of `bqx tune`; any other object of name and value is given back as it is.
 
     TuningError when a result was tuned for another estimator or dataset, or on the training window of a later fold
     than one of `folds`: that window holds the earlier fold's test block.
     """
-    try:
-        data = json.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"parameters cannot be read: {error}", where=str(path)) from error
-    if not isinstance(data, dict):
-        raise UsageError("parameters are an object of name and value", where=str(path))
     if data.get("kind") != KIND:
         return data
     if data.get("format") != FORMAT:
-        raise TuningError(f"a result of format {data.get('format')!r}, this bqx knows {FORMAT}", where=str(path))
-    _check(data, str(path), estimator, dataset_hash, folds)
+        raise TuningError(f"a result of format {data.get('format')!r}, this bqx knows {FORMAT}", where=where)
+    _check(data, where, estimator, dataset_hash, folds)
     return dict(data["params"])
 
 
-def _check(
-    data: Mapping[str, Any], where: str, estimator: str | None, dataset_hash: str | None, folds: Sequence[int]
-) -> None:
-    if estimator is not None and data["estimator"] != estimator:
+def _check(data: Mapping[str, Any], where: str, estimator: str, dataset_hash: str, folds: Sequence[int]) -> None:
+    if data["estimator"] != estimator:
         raise TuningError(f"tuned for {data['estimator']}, not for {estimator}", where=where)
-    if dataset_hash is not None and data["dataset_hash"] != dataset_hash:
+    if data["dataset_hash"] != dataset_hash:
         raise TuningError(f"tuned on dataset {data['dataset']} as it was then, not on this one", where=where)
     if early := [f for f in folds if f < data["fold"]]:
         raise TuningError(
