@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -257,3 +259,12 @@ def test_bad_recipes_and_too_few_rows() -> None:
         fit_model(ROWS.take(np.arange(80)), Recipe("random_walk"), FACTS)
     with pytest.raises(IntervalError, match="100 are the least"):
         fit_model(ROWS.take(np.arange(350)), Recipe("random_walk"), FACTS)
+
+
+def test_the_page_makes_a_model(signer: Signer, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
+    code = next(b for b in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "def make" in b)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    made = scope["make"](ROWS, FACTS, signer, tmp_path / "model")
+    assert made.manifest["recipe"]["params"] == {"rounds": 60} and made.predict(ROWS.X, columns=ROWS.columns).f4.any()

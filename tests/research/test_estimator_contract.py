@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,60 +103,24 @@ def test_the_kit_names_the_check_that_fails() -> None:
         check_estimator(SPOILED["check_row_alone"])
 
 
-MINE = '''
-import numpy as np
-from bqx.base.errors import ArtefactError
-from bqx.research.estimators.contract import check_enough, check_rows
-from bqx.research.estimators.packed import pack, unpack
+PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
 
 
-class FirstColumn:
-    """Least squares on the first column alone."""
-
-    name, inputs = "first_column", "columns"
-
-    def __init__(self, seed=0):
-        self.seed = seed
-
-    def params(self):
-        return {}
-
-    @property
-    def trials(self):
-        return [{}]
-
-    def fit(self, X, Y, position, horizon, embargo):
-        check_rows(X, Y, position)
-        check_enough(X)
-        x = np.nan_to_num(X[:, 0].astype(float))
-        self.slope = x @ Y / max(x @ x, 1e-9)
-        return self
-
-    def predict(self, X):
-        return np.nan_to_num(X[:, :1].astype(float)) * self.slope
-
-    def files(self):
-        return {"slope.npz": pack({"slope": self.slope})}
-
-    @classmethod
-    def restore(cls, params, files):
-        if "slope.npz" not in files:
-            raise ArtefactError("slope.npz is absent")
-        made = cls(**params)
-        made.slope = unpack(files["slope.npz"], "slope.npz", "slope")["slope"]
-        return made
-'''
+def block(kind: str, holding: str) -> str:
+    """The block of docs/models.md of that kind with that text in it."""
+    return next(b for b in re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.M | re.S) if holding in b)
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed distribution with one good estimator, one that cannot be imported and one with a name of ours."""
-    (tmp_path / "fx_first.py").write_text(MINE)
+    """The package of docs/models.md, and beside it one that is absent, one that is no class and one with a name of ours."""
+    (tmp_path / "fx_first.py").write_text(block("python", "class FirstColumn"))
     info = tmp_path / "fx_first-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fx-first\nVersion: 0.1\n")
+    ours = tomllib.loads(block("toml", "bqx.estimators"))["project"]["entry-points"]["bqx.estimators"]
     points = (
-        "first_column = fx_first:FirstColumn",
+        *(f"{name} = {value}" for name, value in ours.items()),
         "gone = fx_absent:X",
         "half = fx_first:np",
         "ridge = fx_first:FirstColumn",
