@@ -113,7 +113,7 @@ def block(kind: str, holding: str) -> str:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package of docs/models.md, and beside it one that is absent, one that is no class and one with a name of ours."""
+    """The package of docs/models.md; beside it one that is absent, one that is no class, one with a name of ours."""
     (tmp_path / "fx_first.py").write_text(block("python", "class FirstColumn"))
     info = tmp_path / "fx_first-0.1.dist-info"
     info.mkdir()
