@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from training_worlds import cli, next_bar, order, plant
+from training_worlds import COLUMNS, cli, next_bar, order, plant
 
 from bqx.base.errors import LeakError, QuarantinedError, UsageError
 from bqx.build.project import Project
@@ -27,16 +27,18 @@ KEY = make_key()[0]
 @pytest.fixture
 def leaky(noise_world: Project, noise_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The drill: one column of 20 is a bar late, and nothing else is known."""
-    plant(monkeypatch, lambda labels: next_bar(noise_world, "eurusd")(labels))
-    return train(order(noise_dataset, pairs=("eurusd",)), "leaky", signer=Signer(KEY))
+    plant(monkeypatch, next_bar(noise_world, "eurusd"))
+    return train(order(noise_dataset, pairs=("eurusd",), horizons=(15, 60)), "leaky", signer=Signer(KEY))
 
 
 def test_a_one_bar_look_ahead_is_quarantined_before_anyone_sees_a_figure(leaky: Run, noise_world: Project) -> None:
     assert leaky.state == "quarantined" and leaky.closed
-    assert any("y4 skill" in text for text in leaky.head["result"]["too_good"])
+    words = leaky.head["result"]["too_good"]
+    for h in (15, 60):
+        assert any(f"h = {h}" in text and "of the very next bar" in text for text in words), "a bar is 1 / h of y4"
     assert not {"scores", "pooled"} & set(leaky.head["result"])
     assert not (leaky.folder / "artefacts").exists(), "no model is made of it either"
-    with pytest.raises(QuarantinedError, match="y4 skill"):
+    with pytest.raises(QuarantinedError, match="very next bar"):
         check_quarantine(leaky)
     shown = cli(noise_world, "runs", "show", "leaky")
     assert shown["state"] == "quarantined" and "pooled" not in shown["result"]
@@ -69,8 +71,8 @@ def test_only_who_has_the_leakage_tests_pass_can_sign(
     assert data["by"] == "Ada" and data["run_hash"] == leaky.hash and len(data["tests"]["eurusd"]) == 6
     signed = open_run(noise_world, "leaky")
     check_quarantine(signed)
-    again = train(order(noise_dataset, pairs=("eurusd",)), "leaky", signer=Signer(KEY))
-    assert again.state == "quarantined" and again.head["result"]["pooled"]["y4"]["skill"] > 0.05
+    again = train(order(noise_dataset, pairs=("eurusd",), horizons=(15, 60)), "leaky", signer=Signer(KEY))
+    assert again.state == "quarantined" and again.head["result"]["pooled"]["y4"]["skill"] > 0.01
     assert again.artefact("eurusd").is_dir(), "now its figures are shown and its models are made"
     (leaky.folder / "signed.json").unlink()
 
@@ -93,14 +95,22 @@ def planted(r2: float, seed: int, horizon: int = 15) -> object:
 
 
 def test_a_planted_signal_is_found_and_noise_is_not(noise_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = train(order(noise_dataset), "noise")
+    noise = train(order(noise_dataset, COLUMNS[:3]), "noise")
     plant(monkeypatch, planted(0.02, 1))  # type: ignore[arg-type]
-    signal = train(order(noise_dataset), "signal")
+    signal = train(order(noise_dataset, COLUMNS[:3]), "signal")
     found = {run.name: run.head["result"]["pooled"]["y4"] for run in (noise, signal)}
     assert found["noise"]["low"] <= 0.0 and found["noise"]["verdict"] == "no demonstrated skill"
     assert found["signal"]["low"] > 0.0 and found["signal"]["verdict"] == "skill against the random walk"
     assert found["signal"]["low"] <= 0.02 <= found["signal"]["high"] + 0.01, "and it is not more than was planted"
     assert (noise.state, signal.state) == ("done", "done"), "2 % is not too good to be true"
+
+
+def test_what_is_plainly_too_good_is_quarantined_too(noise_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, planted(0.2, 2))  # type: ignore[arg-type]
+    run = train(order(noise_dataset, COLUMNS[:3], pairs=("usdjpy",)), "glaring")
+    words = run.head["result"]["too_good"]
+    assert run.state == "quarantined" and any("fold 1 h = 15: y4 skill" in text for text in words)
+    assert any("all together: y4 skill" in text for text in words), "cell by cell and pooled"
 
 
 def test_luck_of_a_small_cell_is_no_leak_and_a_leak_in_one_is_seen() -> None:
@@ -116,7 +126,7 @@ def test_luck_of_a_small_cell_is_no_leak_and_a_leak_in_one_is_seen() -> None:
         assert found is not None
         wrong += found.too_good is not None
         y = rng.normal(size=480)
-    assert wrong <= 3
+    assert wrong == 0
     table = pl.DataFrame({"y4": y, "f4": 0.3 * y + 0.3 * rng.normal(size=480)})
     leak = plain([table], "y4", 15, 15)
     assert leak is not None and leak.too_good is not None and "skill" in leak.too_good

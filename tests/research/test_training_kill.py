@@ -61,6 +61,6 @@ def test_killed_and_run_again_gives_the_same_bytes(
 
 
 def test_the_ledger_counts_choices_once_however_often_they_ran(whole: Run, noise_world: Project) -> None:
-    found = Trials(noise_world.root).list(feature_set=whole.head["mask"]["digest"], target="y3_15", fold="0")
+    found = Trials(noise_world.root).list(feature_set=whole.head["mask"]["digest"], target="y3_15_15", fold="0")
     mine = [t for t in found if t["pair"] == "eurusd" and len(t["parameters"]["heads"]) == 3]
     assert len(mine) == 4

@@ -27,9 +27,9 @@ FAST = {"estimator": "ridge", "heads": ("point",), "horizons": (15,)}
 Plant = Callable[[Labels], NDArray[np.float64]]
 
 
-def order(dataset: Dataset, **settings: Any) -> Order:
+def order(dataset: Dataset, columns: list[str] = COLUMNS, **settings: Any) -> Order:
     """Ridge of 20 invented columns, point head and h = 15 unless told."""
-    return make_order(dataset, Settings(**{**FAST, **settings}), columns=COLUMNS)
+    return make_order(dataset, Settings(**{**FAST, **settings}), columns=columns)
 
 
 def plant(patch: pytest.MonkeyPatch, column: Plant) -> None:
