@@ -16,9 +16,13 @@ from bqx.research.skill import TOO_GOOD_HITS, TOO_GOOD_SKILL, losses, measure, o
 from bqx.research.walk import Score, score
 
 F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 TARGETS = ("y3", "y4")
-LUCK = 3.09
-"""Standard errors that chance exceeds once in a thousand."""
+PLAUSIBLE, LUCK = 0.55, 3.09
+"""Right signs of a forecast of skill 0.024, more than an honest one has; standard errors that chance exceeds once in a
+thousand."""
+ONE_BAR, LEAST_BARS = 0.10, 100
+"""Share of the next bar's variance that a forecast of h >= 15 bars cannot honestly know; rows to tell by."""
 
 
 def table_losses(table: pl.DataFrame, target: str) -> F8:
@@ -31,7 +35,7 @@ def table_losses(table: pl.DataFrame, target: str) -> F8:
 class Plain:
     """Point figures of a forecast: skill and mean absolute error against the random walk (0), share of right signs.
 
-    z : standard errors by which right signs exceed one half, rows counted at what they are worth under overlap.
+    z : standard errors by which right signs exceed PLAUSIBLE, rows counted at what they are worth under overlap.
     """
 
     target: str
@@ -45,7 +49,7 @@ class Plain:
 
     @property
     def too_good(self) -> str | None:
-        """L14 for one cell, in words. A cell is small, so luck must be excluded at 1 in 1,000 too."""
+        """L14 for one cell or table, in words. These may be small, so the luck of an honest forecast is excluded too."""
         if (self.skill > TOO_GOOD_SKILL or self.hit_rate > TOO_GOOD_HITS) and self.z > LUCK:
             return f"{self.target} skill {self.skill:.3f}, hits {self.hit_rate:.1%} of {self.rows:,} rows"
         return None
@@ -66,9 +70,30 @@ def plain(tables: Sequence[pl.DataFrame], target: str, horizon: int, every: int)
     signed = (y != 0) & (f != 0)
     hits = float(((y > 0) == (f > 0))[signed].mean()) if signed.any() else 0.5
     effective = float(signed.sum()) * every / max(overlap(horizon), every)
-    z = (hits - 0.5) / 0.5 * math.sqrt(effective)
+    z = (hits - PLAUSIBLE) / 0.5 * math.sqrt(effective)
     mae = (float(np.abs(y - f).mean()), float(np.abs(y).mean()))
     return Plain(target, 1.0 - float(((y - f) ** 2).sum()) / walk, *mae, hits, len(y), effective, z)
+
+
+def next_bar(table: pl.DataFrame, minute: I8, log_close: F8) -> str | None:
+    """In words, when a point forecast knows the bar after t: the mark of a feature that is one bar late.
+
+    At h bars such a column explains only 1 / h of y4, less than L14 looks for beyond h = 15, but the forecast made of
+    it follows that one bar. minute, log_close : (bars,) of the pair, in order.
+    """
+    at = table["ts_utc"].dt.epoch("s").to_numpy() // 60
+    row = np.searchsorted(minute, at)
+    there = (row + 1 < len(minute)) & (minute[np.minimum(row, len(minute) - 1)] == at)
+    row = np.where(there, row, 0)
+    there &= minute[row + 1] == at + 1
+    move = (log_close[row + 1] - log_close[row])[there] / table["sigma"].to_numpy()[there]
+    for name in ("f3", "f4"):
+        f = table[name].cast(pl.Float64).fill_null(np.nan).to_numpy()[there]
+        if len(f) >= LEAST_BARS and np.isfinite(f).all() and f.std() > 0 and move.std() > 0:
+            known = float(np.corrcoef(f, move)[0, 1]) ** 2
+            if known > ONE_BAR and known * len(f) > LUCK**2:
+                return f"{name} explains {known:.0%} of the very next bar"
+    return None
 
 
 def interval(table: pl.DataFrame, target: str, horizon: int, every: int, seed: int) -> dict[str, float | None]:

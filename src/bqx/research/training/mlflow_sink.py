@@ -58,9 +58,9 @@ def params(run: Run) -> dict[str, str]:
 def figures(run: Run) -> dict[str, float]:
     """Pooled skill with its interval and the skill of each pair and horizon; nothing of a closed run."""
     result: dict[str, Any] = run.head["result"]
-    if run.state == "quarantined" and run.signed is None:
+    if run.closed:
         return {}
-    out = {}
+    out: dict[str, Any] = {}
     for target, found in result.get("pooled", {}).items():
         if found is not None:
             out |= {f"{target}.pooled.{k}": found[k] for k in ("skill", "low", "high", "p", "n_effective")}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from bqx.base.errors import RunError, UsageError
 from bqx.base.runlog import event
@@ -15,11 +17,13 @@ from bqx.research.training.cells import Cell, Kept
 from bqx.research.training.final import make_artefacts
 from bqx.research.training.folder import FOLDER, HEAD, Run, State, write_head
 from bqx.research.training.forecasts import write_forecasts
-from bqx.research.training.judge import TARGETS, interval, plain, pooled
+from bqx.research.training.judge import TARGETS, interval, next_bar, plain, pooled
 from bqx.research.training.lock import only_one
 from bqx.research.training.order import Order
 from bqx.research.training.pool import Note, work
 
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 FIGURES = ("scores", "pooled")
 """Of a result; kept back while a run is quarantined."""
 
@@ -92,10 +96,13 @@ def assemble(run: Run, order: Order, kept: Kept, quorum: float) -> tuple[State, 
         if found and found["too_good"]
     ]
     tables, scores = {}, []
+    closes = {p: closing_prices(order, p) for p in order.pairs}
     for pair, h in [(p, h) for p in order.pairs for h in order.horizons]:
         if parts := [kept.table(c, pair) for c in receipts if pair in c.pairs and c.horizon == h]:
             table = tables[pair, h] = pl.concat(parts).sort("position")
             write_forecasts(run.forecast_path(pair, h), table, horizon=h)
+            if text := next_bar(table, *closes[pair]):
+                too_good.append(f"{pair} h = {h}: {text}")
             for target in TARGETS:
                 if (whole := plain([table], target, h, every)) is not None:
                     span = interval(table, target, h, every, seed)
@@ -119,3 +126,11 @@ def assemble(run: Run, order: Order, kept: Kept, quorum: float) -> tuple[State, 
     if too_good:
         return "quarantined", result
     return ("done" if receipts and len(receipts) >= quorum * count else "short"), result
+
+
+def closing_prices(order: Order, pair: str) -> tuple[I8, F8]:
+    """Minute and log close, in bps, of the pair's bars before the seal, as the dataset knew them."""
+    d = order.dataset
+    bars = d.project.bars.read([pair], d.start, d.sealed_from, d.as_of)[pair]
+    minute = bars["ts_utc"].dt.epoch("s").to_numpy() // 60
+    return minute, 1e4 * np.log(bars["close"].to_numpy())
