@@ -183,8 +183,11 @@ def test_only_what_beats_both_baselines_is_admitted() -> None:
     assert not line.admitted and "not shown to be better than ridge" in line.verdict
     with pytest.raises(EstimatorError, match="not admitted"):
         line.require()
-    trees = admit(lambda: Boosting(rounds=20), *world(curved=0.6), **span)
+    fewer = type("Fewer", (Boosting,), {"name": "fewer"})
+    trees = admit(lambda: fewer(rounds=20), *world(curved=0.6), **span)
     assert not trees.admitted and trees.as_dict()["against"]["boosting"]["better"] > 0.05
+    with pytest.raises(UsageError, match="baseline itself"):
+        admit(Boosting, *world(), **span)
     with pytest.raises(UsageError, match="no fold"):
         admit(Product, *world()[:3], [], **span)
 

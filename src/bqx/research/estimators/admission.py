@@ -56,6 +56,12 @@ class Admission:
         return {**asdict(self), "against": against, "admitted": self.admitted, "verdict": self.verdict}
 
 
+def compare(candidate: str, losses: Mapping[str, F8], lag: int, *, rows: int, folds: int) -> Admission:
+    """From losses (n,) in order of time, of the candidate under its name and of both BASELINES under theirs."""
+    against = {name: diebold_mariano(losses[candidate], losses[name], lag) for name in BASELINES}
+    return Admission(candidate, against, rows, folds)
+
+
 def admit(
     make: Callable[[], Forecaster],
     X: F4,
@@ -74,16 +80,17 @@ def admit(
     """
     if not folds:
         raise UsageError("there is no fold to compare on")
-    makers: dict[str, Callable[[], Forecaster]] = {"": make}
+    if (candidate := make().name) in BASELINES:
+        raise UsageError(f"{candidate} is a baseline itself")
+    makers: dict[str, Callable[[], Forecaster]] = {candidate: make}
     makers |= {name: (lambda n=name: forecaster(n, seed=seed)) for name in BASELINES}  # type: ignore[misc]
     tables = {
         name: np.concatenate([fold_losses(one, X, Y, position, tr, te, horizon, embargo) for tr, te in folds])
         for name, one in makers.items()
     }
-    whole = tables[""][:, :, 4].all(axis=1)
-    worth = tables[""][whole][:, :, 1].mean(axis=0)
-    total = {name: (t[whole][:, :, 0] / worth).sum(axis=1) for name, t in tables.items()}
+    whole = tables[candidate][:, :, 4].all(axis=1)
+    worth = tables[candidate][whole][:, :, 1].mean(axis=0)
+    losses = {name: (t[whole][:, :, 0] / worth).sum(axis=1) for name, t in tables.items()}
     every = int(np.median(np.diff(position)))
     lag = math.ceil(horizon / max(every, 1))
-    against = {name: diebold_mariano(total[""], total[name], lag) for name in BASELINES}
-    return Admission(make().name, against, int(whole.sum()), len(folds))
+    return compare(candidate, losses, lag, rows=int(whole.sum()), folds=len(folds))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bqx.base.errors import TuningError
 from bqx.research.artefact import TrainingRows
 from bqx.research.estimators import forecaster
+from bqx.research.loss_bins import binned
 from bqx.research.split_plan import FoldSpan
 from bqx.research.training.phases import rotated
 
@@ -72,7 +73,7 @@ class Problem:
         return max(h for _, h in self.rows)
 
     def losses(self, key: tuple[str, int], fold: Inner, params: Mapping[str, Any]) -> tuple[I8, F8]:
-        """Bin (n,) and loss (n,) of each test row: squared errors of y3 and y4 over the random walk's, mean of both."""
+        """Position and loss of each test row (n,): squared errors of y3 and y4 over the random walk's, mean of both."""
         mine, h = self.rows[key], key[1]
         Y = np.column_stack([mine.y3[h], mine.y4[h]])
         learn = mine.position < fold.learn_end
@@ -82,16 +83,13 @@ class Problem:
         model = forecaster(self.estimator, **{**params, "seed": self.seed})
         model.fit(mine.X[learn], Y[learn], mine.position[learn], h, self.embargo)
         away = (Y[test] - model.predict(mine.X[test])) ** 2 / (Y[test] ** 2).mean(axis=0)
-        return mine.position[test] // self.width, away.mean(axis=1)
+        return mine.position[test], away.mean(axis=1)
 
     def score(self, fold: Inner, params: Mapping[str, Any], pool: Any) -> tuple[float, F8]:
         """Mean loss over pairs and horizons (1 is the random walk), and the loss of each bin of the fold (bins,)."""
         parts = list(pool.map(lambda key: self.losses(key, fold, params), self.rows))
-        first, last = fold.start // self.width, (fold.end - 1) // self.width
-        bins = np.zeros(last - first + 1)
-        for where, loss in parts:
-            bins += np.bincount(where - first, weights=loss / len(loss), minlength=len(bins))
-        return float(np.mean([loss.mean() for _, loss in parts])), bins / len(parts)
+        series = binned(parts, fold.start, fold.end, self.width)
+        return float(np.mean([loss.mean() for _, loss in parts])), series
 
 
 def read_problem(order: Order, fold: FoldSpan, count: int) -> Problem:
