@@ -216,7 +216,31 @@ def test_columns_in_another_order_are_refused(ridge: Artefact) -> None:
 def test_a_folder_is_never_written_over(folder: Path, signer: Signer) -> None:
     with pytest.raises(ArtefactError, match="something else"):
         fit_model(ROWS, Recipe("random_walk"), FACTS).save(folder, signer)
-    Artefact.load(folder, [signer.public])
+    made = Artefact.load(folder, [signer.public])
+    flip(folder)
+    with pytest.raises(ArtefactError, match="something else"):
+        made.save(folder, signer)
+
+
+@pytest.mark.parametrize(("point", "whole"), [("before-commit", False), ("after-commit", True)])
+def test_a_killed_writer_leaves_all_or_nothing(point: str, whole: bool, signer: Signer, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from model_rows import FACTS, invented_rows\n"
+        "from bqx.research.artefact import Recipe, Signer, fit_model, make_key\n"
+        "made = fit_model(invented_rows(n=900), Recipe('ridge', heads=('point',)), FACTS)\n"
+        "made.save(Path(sys.argv[2]) / 'm', Signer(make_key()[0]))\n"
+    )
+    words = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    dead = subprocess.run(words, env={**os.environ, "BQX_FAULT": point}, capture_output=True, check=False)
+    assert dead.returncode == -9
+    assert (tmp_path / "m").is_dir() == whole and bool(list(tmp_path.glob(".m.part-*"))) != whole
+    made = fit_model(invented_rows(n=900), Recipe("ridge", heads=("point",)), FACTS)
+    made.save(tmp_path / "m", signer)
+    assert not list(tmp_path.glob(".m.part-*")) or whole
+    key = json.loads((tmp_path / "m" / "manifest.sig").read_text())["key"]
+    assert Artefact.load(tmp_path / "m", [key]).digest == made.digest and (key == signer.public) != whole
 
 
 def test_the_private_key_comes_from_the_provider_and_stays_hidden(tmp_path: Path) -> None:

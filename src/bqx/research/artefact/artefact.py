@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Artefact:
         """Whether it was trained on the simulated market."""
         return bool(self.manifest["simulated"])
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Names it: of everything but the signature."""
         return digest_of(manifest_bytes(self.manifest, self.files()))

@@ -88,12 +88,15 @@ def check_inputs_stay(kind: Any) -> None:
 
 def check_repeat(kind: Any) -> None:
     """Equal rows and seed give equal bits, whatever the state of numpy's own generator, and in other threads."""
-    d = _data(kind)
-    np.random.seed(1)
-    first = _fitted(kind, d, seed=5)
-    np.random.seed(2)
-    with ThreadPoolExecutor(2) as pool:
-        others = list(pool.map(lambda _: _fitted(kind, d, seed=5), range(2)))
+    d, state = _data(kind), np.random.get_state()
+    try:
+        np.random.seed(1)
+        first = _fitted(kind, d, seed=5)
+        np.random.seed(2)
+        with ThreadPoolExecutor(2) as pool:
+            others = list(pool.map(lambda _: _fitted(kind, d, seed=5), range(2)))
+    finally:
+        np.random.set_state(state)
     for other in others:
         _need(np.array_equal(first.predict(d.X), other.predict(d.X)), "the same fit twice gives other forecasts")
         _need(first.files() == other.files(), "the same fit twice gives other files")
