@@ -209,6 +209,8 @@ def test_columns_in_another_order_are_refused(ridge: Artefact) -> None:
         ridge.predict(ROWS.X[:3], columns=names[:-1])
     with pytest.raises(ArtefactError, match="7 columns given"):
         ridge.predict(ROWS.X[:3, :-1])
+    with pytest.raises(UsageError, match="both"):
+        ridge.predict(ROWS.X, minute=ROWS.minute)
     with pytest.raises(ArtefactError, match="catalogue none"):
         ridge.check_catalogue()
 

@@ -183,7 +183,8 @@ def test_the_update_is_gibbs_and_candes_with_a_delay() -> None:
     y[7] = np.nan
     walker, issued = Walker(start), []
     for t in range(n):
-        walker.settle(int(position[t]))
+        if t >= 3:
+            walker.learn(int(position[t]), int(position[t - 3]), float(y[t - 3]))
         known = [j for j in range(t) if position[j] + horizon <= position[t] and np.isfinite(y[j])]
         for k, miss in enumerate((0.2, 0.1)):
             missed = [not issued[j][2 * k] <= y[j] <= issued[j][2 * k + 1] for j in known]
@@ -192,12 +193,14 @@ def test_the_update_is_gibbs_and_candes_with_a_delay() -> None:
                 want = min(max(want + gamma * (miss - m), -gamma), 1 + gamma)
             assert walker.alpha[k, -1] == pytest.approx(want, abs=1e-12)
         issued.append(walker.issue(int(position[t]), -1, q[t]))
-        walker.expect(int(position[t]), -1, q[t], issued[-1], float(y[t]))
     again = Walker(start).run(position, np.full(n, -1), q, y)
     np.testing.assert_array_equal(again, np.array(issued), err_msg="batch is the same steps as live")
     assert (start.alpha[0] == 0.2).all() or np.allclose(start.alpha[0], 0.2), "the start is not changed"
     with pytest.raises(UsageError, match="order of time"):
         walker.issue(3, -1, q[0])
+    for position_, says in ((15 * (n - 1), "known at"), (0, "waits for its truth")):
+        with pytest.raises(UsageError, match=says):
+            walker.learn(15 * n, position_, 0.0)
 
 
 def test_a_null_forecast_gets_no_interval_and_teaches_nothing() -> None:

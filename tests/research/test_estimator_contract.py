@@ -135,6 +135,7 @@ def test_a_package_adds_an_estimator_with_all_heads() -> None:
     assert tuple(estimators()) == (*NAMES, "first_column")
     check_estimator(estimator_class("first_column"))
     made = fit_model(invented_rows(), Recipe("first_column"), FACTS)
+    assert made.manifest["plug_in"] == "fx-first 0.1"
     p = made.predict(invented_rows(seed=4).X)
     assert np.isfinite(p.quantiles).all() and np.isfinite(p.lo90).all() and np.ptp(p.p_up) > 0
     assert estimator_class("ridge") is RidgeForecast, "ours cannot be replaced"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.base.errors import ArtefactError
+from bqx.base.errors import ArtefactError, UsageError
 from bqx.research.artefact.folder import digest_of, manifest_bytes, read_folder, write_folder
 from bqx.research.artefact.horizon import COLUMNS, HorizonModel
 from bqx.research.artefact.keys import Signer
@@ -66,6 +66,8 @@ class Artefact:
         whose intervals hold; without both, the intervals of all rows together. ArtefactError when X does not fit.
         """
         self.check_columns(X.shape[1] if columns is None else columns)
+        if (minute is None) != (sigma is None):
+            raise UsageError("a row's cell needs both, minute and sigma")
         Z = np.ascontiguousarray(np.asarray(X, dtype=np.float32))
         if self.pool:
             Z = np.concatenate([Z, indicators(self.pair, self.pool, len(Z))], axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,9 +66,6 @@ class Conformal:
         kinds, row = np.unique(where, return_inverse=True)
         added = np.array([self.correction(int(c)) for c in kinds]).reshape(-1, len(NOMINAL))[row]
         return ends(quantiles, added)
-
-    def with_alpha(self, alpha: F8) -> Conformal:
-        return replace(self, alpha=alpha)
 
     def files(self) -> dict[str, bytes]:
         facts = np.array([self.cells.low, self.cells.high, float(self.horizon), self.gamma])

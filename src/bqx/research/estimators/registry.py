@@ -48,6 +48,14 @@ def problems() -> tuple[EstimatorError, ...]:
     return tuple(_users()[1].values())
 
 
+def distribution_of(name: str) -> str | None:
+    """Package and version that an estimator comes from; None for ours."""
+    if name in _ours():
+        return None
+    dist = next((p.dist for p in entry_points(group=GROUP) if p.name == name), None)
+    return f"{dist.name} {dist.version}" if dist is not None else "unknown distribution"
+
+
 @lru_cache(maxsize=1)
 def _ours() -> dict[str, Any]:
     from bqx.research.estimators.baselines import Climatology, Persistence, RandomWalk

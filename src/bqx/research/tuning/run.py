@@ -15,6 +15,7 @@ from bqx.research.compare_losses import diebold_mariano
 from bqx.research.dataset import check_name
 from bqx.research.estimators import forecaster
 from bqx.research.split_plan import FoldSpan
+from bqx.research.training.settings import code_version
 from bqx.research.trials import Trial, Trials
 from bqx.research.tuning.inner import Problem, read_problem
 from bqx.research.tuning.result import FORMAT, KIND, verdict
@@ -129,6 +130,7 @@ def head_of(order: Order, fold: FoldSpan, inner: int) -> dict[str, Any]:
         "mask": {"source": order.masks.source, "digest": order.masks.digest},
         "seed": recipe.seed,
         "space": as_dict(space_of(recipe.estimator)),
+        "code_version": code_version(),
         "start": dict(forecaster(recipe.estimator).params()),
     }
 
@@ -137,7 +139,9 @@ def _begin(folder: Path, head: Mapping[str, Any]) -> None:
     path = folder / "head.json"
     if path.is_file():
         if json.loads(path.read_text("utf-8")) != head:
-            raise TuningError("a study of that name has other options or another dataset", where=str(folder))
+            raise TuningError(
+                "a study of that name has other options, another dataset or other code", where=str(folder)
+            )
         return
     write_text(path, json.dumps(head, indent=1) + "\n")
 
