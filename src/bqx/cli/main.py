@@ -36,6 +36,7 @@ COMMANDS = {
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
     "train": "Walk-forward forecasts of pairs and horizons, judged for leaks, and signed models.",
     "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
+    "tune": "Choose an estimator's parameters inside one training window, for `bqx train --params`.",
 }
 
 

@@ -88,6 +88,28 @@ def sign(app: App, name: str, by: str, reason: str, samples: int, as_json: bool)
     emit(data, as_json, f"run {name} signed off by {by}; train it again and its models are made")
 
 
+@runs.command()
+@click.argument("candidate")
+@click.argument("baselines", nargs=2)
+@json_option
+@click.pass_obj
+def admit(app: App, candidate: str, baselines: tuple[str, str], as_json: bool) -> None:
+    """Is the CANDIDATE's estimator better than those of the BASELINES, a run of ridge and one of boosting?
+
+    Exit code 5 when it is not shown to be; the comparison is kept as admission.json beside the run either way.
+    """
+    from bqx.base.errors import EstimatorError
+    from bqx.research.training.admit import admit_run
+    from bqx.research.training.folder import open_run
+
+    project = app.open()
+    data = admit_run(open_run(project, candidate), [open_run(project, name) for name in baselines])
+    mark = " (SIMULATED bars)" if data["simulated"] else ""
+    emit(data, as_json, f"{data['verdict']}{mark}; {data['rows']:,} test rows of {data['folds']} folds")
+    if not data["admitted"]:
+        raise EstimatorError(data["verdict"], fix="keep it for research; use ridge or boosting")
+
+
 def summary(run: Run) -> dict[str, Any]:
     """A run in a line."""
     head, result = run.head, run.head["result"]

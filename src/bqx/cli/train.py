@@ -15,6 +15,7 @@ from bqx.cli.common import App, dry_run_option, emit, json_option
 
 if TYPE_CHECKING:
     from bqx.research.artefact import Signer
+    from bqx.research.dataset import Dataset
     from bqx.research.training.order import Order
 
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--selection", help="Of `bqx select run`: 250 columns a pair and fold.")
 @click.option("--columns", type=click.Path(path_type=Path, dir_okay=False), help="File of column names, one a line.")
 @click.option("--estimator", default="boosting", show_default=True, help="`ridge`, `xgboost`, or a plug-in's name.")
-@click.option("--params", type=click.Path(path_type=Path, dir_okay=False), help="JSON or TOML for the estimator.")
+@click.option("--params", type=click.Path(path_type=Path, dir_okay=False), help="JSON or TOML, or of `bqx tune`.")
 @click.option("--heads", metavar="A,B", help="Of point, quantile, direction; all by default.")
 @click.option("--pairs", metavar="A,B", help="Only these pairs.")
 @click.option("--horizons", metavar="15,60", help="Only these horizons.")
@@ -79,20 +80,22 @@ def train(
     from bqx.research.training.settings import Settings
 
     project = app.open()
+    dataset = Dataset.open(project, dataset_name)
+    numbers = _numbers("--folds", folds)
     settings = Settings(
         estimator=estimator,
-        params=read_params(params),
+        params=_params(params, estimator, dataset, numbers),
         heads=tuple(_words(heads)) if heads else HEADS,
         pairs=tuple(parse_pair(p).name for p in _words(pairs)) if pairs else None,
         horizons=_numbers("--horizons", horizons),
-        folds=_numbers("--folds", folds),
+        folds=numbers,
         every=every,
         density=density,
         scope="global" if together else "pair",
         seed=seed,
     )
     names = None if columns is None else [line.strip() for line in _text(columns).splitlines() if line.strip()]
-    order = make_order(Dataset.open(project, dataset_name), settings, selection=selection, columns=names)
+    order = make_order(dataset, settings, selection=selection, columns=names)
     if dry_run:
         ahead = missing(order, name)
         cost = forecast(order, ahead, workers)
@@ -124,6 +127,14 @@ def train(
     from bqx.cli.runs import run_lines
 
     emit(run.head, as_json, run_lines(run))
+
+
+def _params(path: Path | None, estimator: str, dataset: Dataset, folds: tuple[int, ...] | None) -> dict[str, Any]:
+    """Of a file; a result of `bqx tune` must be of this estimator and dataset, and clean for all folds."""
+    from bqx.research.tuning.result import params_of
+
+    numbers = [f.number for f in dataset.splits.folds()] if folds is None else folds
+    return params_of(read_params(path), str(path), estimator=estimator, dataset_hash=dataset.hash, folds=numbers)
 
 
 def read_params(path: Path | None) -> dict[str, Any]:
