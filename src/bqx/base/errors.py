@@ -274,6 +274,16 @@ class CausalityStateError(BqxError):
     next_step = "remove the named folder and run it again; bars and features are not touched"
 
 
+class EvaluationError(BqxError):
+    code, exit_code, title = "BQX831", 5, "the forecasts of a run cannot be judged"
+    next_step = "read how many rows, pairs or columns are missing; train on more folds or a longer history"
+
+
+class QuarantinedRun(EvaluationError):  # noqa: N818
+    code, exit_code, title = "BQX832", 5, "a run is too good to be true, and nobody has signed for it"
+    next_step = "look for the leak with `bqx dataset check`; if there is none, sign with `bqx evaluate RUN --sign NAME`"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
