@@ -13,7 +13,7 @@ from benchmarks.soak.evaluator_world import HORIZONS, PAIRS, oracle, ridge_rows,
 from benchmarks.soak.state import State
 from bqx.research.evaluation.rows import Rows
 
-STRENGTH, TRAIN, TEST, DRAWS = 0.022, 10, 6, 1000
+STRENGTH, TRAIN, TEST, DRAWS = 0.03, 10, 6, 1000
 LOW, HIGH = 0.90, 0.99
 
 

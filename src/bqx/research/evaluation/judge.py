@@ -44,6 +44,7 @@ class Found:
     hit_low, hit_high : 95 % interval of the share of right signs, NaN without any. clark_west : p against the random
     walk, which the model nests. block : bars, mean block of the bootstrap. gated : a part of an answer that as a whole
     demonstrates nothing.
+    watched : L14 looks at it; not at slices of a pair's time, of which one in many is above the limits by luck.
     """
 
     part: str
@@ -59,6 +60,7 @@ class Found:
     n_effective: float
     block: float
     gated: bool = False
+    watched: bool = True
 
     @property
     def walk(self) -> Beaten:
@@ -68,7 +70,7 @@ class Found:
     def quarantined(self) -> bool:
         """L14: above its limits, and surely so."""
         good = self.walk.skill > TOO_GOOD_SKILL and self.walk.low > SURE_SKILL
-        return good or (self.hit_rate > TOO_GOOD_HITS and self.hit_low > SURE_HITS)
+        return self.watched and (good or (self.hit_rate > TOO_GOOD_HITS and self.hit_low > SURE_HITS))
 
     @property
     def demonstrated(self) -> bool:

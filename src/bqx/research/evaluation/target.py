@@ -47,12 +47,11 @@ class TargetFound:
 
     @property
     def quarantined(self) -> bool:
-        every = [self.pooled, *(f for fs in self.parts.values() for f in fs), *(c.found for c in self.cells)]
-        return any(f.quarantined for f in every)
+        return bool(self.too_good)
 
     @property
     def too_good(self) -> list[str]:
-        """Pair and horizon, or part, of what is too good."""
+        """What is too good, with its figures."""
         parts = [self.pooled, *(f for fs in self.parts.values() for f in fs), *(c.found for c in self.cells)]
         return [
             f"{self.target} {f.part}: skill {f.walk.skill:.3f}, hits {f.hit_rate:.3f}" for f in parts if f.quarantined
@@ -152,7 +151,8 @@ class TargetSums:
                 except EvaluationError as error:
                     self.left_out.append(f"{error.where}: {error.what}")
                     continue
-                parts[kind].append(replace(one, gated=not pooled.demonstrated))
+                watched = kind in ("horizon", "pair")
+                parts[kind].append(replace(one, gated=not pooled.demonstrated, watched=watched))
         parts["horizon"].sort(key=lambda f: f.horizon or 0)
         cells = [replace(c, found=replace(c.found, gated=not pooled.demonstrated)) for c in self.cells]
         p = [c.found.walk.p for c in cells]
