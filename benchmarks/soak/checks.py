@@ -57,7 +57,7 @@ CHECKS: dict[str, Check] = {
     ),
     "evaluator-planted": Check(
         "worlds with a known drift: the oracle's interval covers the truth, a ridge finds it and never beats it",
-        evaluator_planted, 100, "worlds", "benchmarks/test_evaluator_soak.py",
+        evaluator_planted, 200, "worlds", "benchmarks/test_evaluator_soak.py",
     ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",

@@ -84,19 +84,18 @@ def oracle(w: World, pair: int, target: str, horizon: int, at: I8) -> tuple[F8, 
 
 
 def features(w: World, pair: int, at: I8, seed: int, *, with_signal: bool) -> F8:
-    """COLUMNS columns at bars `at`: momenta, past returns, volatility, hour, and persistent noise, or the signal among
-    persistent noise."""
+    """COLUMNS columns at bars `at`, EVERY apart: momenta, past returns, volatility, hour and persistent noise, or the
+    signal among persistent noise."""
     rng = np.random.default_rng([seed, pair, 7])
-    n = len(w.returns)
     if with_signal:
-        slow = _persistent(rng, n, COLUMNS - 1, DECAY)
-        return np.column_stack([w.signal[at, pair], slow[at]])
+        slow = _persistent(rng, len(at), COLUMNS - 1, DECAY**EVERY)
+        return np.column_stack([w.signal[at, pair], slow])
     r, sigma = w.returns[:, pair], w.sigma[at, pair]
     total = np.r_[0.0, np.cumsum(r)]
     columns = [momentum(r, k)[at] / (math.sqrt(squares(k)) * sigma) for k in (15, 30, 60, 120, 240)]
     columns += [(total[at + 1] - total[at + 1 - k]) / (math.sqrt(k) * sigma) for k in (1, 5, 15, 60, 240)]
     columns += [np.log(sigma), *(f(2 * np.pi * at / 1440) for f in (np.sin, np.cos))]
-    columns += [_persistent(rng, n, 1, d)[at, 0] for d in (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)]
+    columns += [_persistent(rng, len(at), 1, d**EVERY)[:, 0] for d in (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)]
     return np.column_stack(columns)
 
 
@@ -171,11 +170,13 @@ def _ridge(X: F8, y: F8, penalty: float = 0.02) -> F8:
     mean, scale = X.mean(axis=0), X.std(axis=0)
     Z = (X - mean) / scale
     beta = np.linalg.solve(Z.T @ Z + penalty * len(y) * np.eye(X.shape[1]), Z.T @ (y - y.mean())) / scale
-    return np.r_[y.mean() - mean @ beta, beta]
+    out: F8 = np.concatenate([[y.mean() - mean @ beta], beta])
+    return out
 
 
 def _persistent(rng: np.random.Generator, n: int, columns: int, decay: float) -> F8:
     """AR(1) of variance 1."""
     shock = rng.normal(size=(n, columns)) * math.sqrt(1 - decay**2)
     start = decay * rng.normal(size=(1, columns))
-    return np.asarray(lfilter([1.0], [1.0, -decay], shock, axis=0, zi=start)[0])
+    out: F8 = np.asarray(lfilter([1.0], [1.0, -decay], shock, axis=0, zi=start)[0])
+    return out

@@ -16,7 +16,9 @@ from bqx.build.project import Project
 from bqx.cli.main import main
 from bqx.research.evaluation.evaluate import NAME, Evaluation, evaluate
 from bqx.research.evaluation.report import evaluation_report
-from bqx.research.evaluation.standard import BACKTEST, TRADED, shown
+from bqx.research.evaluation.standard import shown
+from bqx.research.evaluation.traded import NAME as BACKTEST
+from bqx.research.evaluation.traded import traded
 from bqx.research.leakage.record import record, recorded, status
 from bqx.research.leakage.result import LeakResult
 from bqx.research.training.folder import Run
@@ -141,6 +143,8 @@ def test_what_is_too_good_is_quarantined_until_signed(root: Path) -> None:
     found = evaluate(root, run, draws=DRAWS)
     assert found.quarantined and found.word.startswith("quarantined") and "look for a leak" in told(found)
     assert json.loads((run.folder / NAME).read_text())["quarantined"]
+    with pytest.raises(QuarantinedError, match="pooled"):
+        evaluate(root, Run.read(run.folder))
     (run.folder / "signed.json").write_text(json.dumps({"run_hash": run.hash, "by": "A. Person"}))
     signed = evaluate(root, Run.read(run.folder), draws=DRAWS)
     assert not signed.quarantined and "signed by A. Person" in signed.verdict
@@ -189,21 +193,31 @@ def test_a_forecast_of_nothing_has_no_sign_and_no_slope(root: Path) -> None:
 
 def test_backtest_and_leakage_reach_the_facts(root: Path) -> None:
     run = forecast_run(root, "traded", **SMALL)
-    figures = {k: 0.25 for k in TRADED if k != "cost"} | {"cost": "quoted spread"}
-    (run.folder / BACKTEST).write_text(json.dumps({"standard": figures}))
+    told_by_backtest = {
+        "run_hash": run.hash, "sharpe": {"ratio": 0.5, "low": -0.4, "high": 1.25},
+        "deflated": {"dsr": 0.125}, "pbo": None,
+        "summary": {"turnover": 40.0, "costs_bps_of_notional": 0.75}, "spread": {"source": "quotes"},
+        "missing": {"pbo": "16 blocks need more days"},
+    }  # fmt: skip
+    (run.folder / BACKTEST).write_text(json.dumps(told_by_backtest))
     folder = root / "datasets" / "made"
     results = [LeakResult("L1", "a", 600, 0, ""), LeakResult("L5", "b", 600, 2, "")]
     record(folder, "0" * 32, "eurusd", results)
     page = told(evaluate(root, run, pairs=["eurusd"], horizons=[15], draws=DRAWS))
-    assert "- net Sharpe: **0.250 (0.250 to 0.250)**" in page and "- cost: **quoted spread**" in page
+    assert "- net Sharpe: **0.500 (-0.400 to 1.250)**" in page and "- deflated Sharpe: **0.125**" in page
+    assert (
+        "- PBO: **16 blocks need more days**" in page
+        and "- cost: **0.750 bps of notional paid, spreads: quotes**" in page
+    )
     assert "- leakage tests: **FAILED: L5 of 2 tests on eurusd" in page
     record(folder, "0" * 32, "eurusd", results[:1])
     assert status(recorded(folder, "0" * 32)).startswith("all passed: 1 tests")
     assert recorded(folder, "1" * 32) is None, "of another dataset"
     (folder / "leakage.json").unlink()
-    (run.folder / BACKTEST).write_text("[")
-    with pytest.raises(EvaluationError, match=r"backtest\.json"):
-        evaluate(root, run, pairs=["eurusd"], horizons=[15], draws=DRAWS)
+    for text in ("[", "{}"):
+        (run.folder / BACKTEST).write_text(text)
+        with pytest.raises(EvaluationError, match=r"backtest\.json"):
+            traded(run)
 
 
 Go = Callable[..., tuple[int, str, str]]

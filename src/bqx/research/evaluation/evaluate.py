@@ -105,7 +105,8 @@ def evaluate(
     """Judge a run of the project at `root`, or some of its pairs and horizons, against benchmarks and other runs.
 
     Raises QuarantinedError for a run (or another to compare with) that is quarantined and not signed, TrainingError for
-    one that is not done, EvaluationError when rows are too few. An evaluation of the whole run is written into it.
+    one that is not done, EvaluationError when rows are too few. An evaluation of the whole run is written into it, and
+    a run that turns out too good is quarantined: no backtest, no promotion before somebody has signed.
     """
     for one in (run, *against):
         check_quarantine(one)
@@ -150,6 +151,9 @@ def evaluate(
     out = replace(out, facts={**out.facts, "horizons": sorted({h for _, h in wanted}), "verdict": out.word})
     if complete:
         write_text(run.folder / NAME, json.dumps(out.as_dict(), indent=1, allow_nan=False) + "\n")
+        if out.quarantined:
+            reasons = [*run.head["result"].get("too_good", []), *out.too_good]
+            run.with_state("quarantined", {**run.head["result"], "too_good": reasons})
     return out
 
 

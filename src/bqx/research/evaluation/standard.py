@@ -11,6 +11,7 @@ from bqx.base.provenance import Number, computed
 from bqx.base.version import __version__
 from bqx.research.dataset import FOLDER as DATASETS
 from bqx.research.dataset import MANIFEST
+from bqx.research.evaluation.traded import traded
 from bqx.research.leakage.record import recorded, status
 from bqx.research.training.folder import Run
 from bqx.research.trials import LEDGER_NAME, Trials
@@ -18,10 +19,6 @@ from bqx.research.trials import LEDGER_NAME, Trials
 if TYPE_CHECKING:
     from bqx.research.evaluation.target import TargetFound
 
-BACKTEST = "backtest.json"
-NOT_RUN = "not run"
-TRADED = ("net_sharpe", "net_sharpe_low", "net_sharpe_high", "deflated_sharpe", "pbo", "turnover", "cost")
-"""Keys under "standard" in a run's backtest.json; a missing one is reported as not run."""
 NAMES = {"y3": "innovation of the momentum, y3_h_h", "y4": "return in units of volatility, y4_h"}
 
 
@@ -30,9 +27,6 @@ def standard(root: Path, run: Run, primary: TargetFound, span: tuple[str, str]) 
     pooled, cells = primary.pooled, primary.cells
     manifest = _read(root / DATASETS / str(run.head["dataset"]) / MANIFEST)
     signs = sum(c.found.n_rows for c in cells) or 1
-    traded = _read(run.folder / BACKTEST).get("standard", {})
-    if not isinstance(traded, dict):
-        raise EvaluationError(f"{BACKTEST} has no table of standard figures", where=str(run.folder))
     ledger = (root / LEDGER_NAME).is_file()
     data_hash = str(run.head["dataset_hash"])
     return {
@@ -48,7 +42,7 @@ def standard(root: Path, run: Run, primary: TargetFound, span: tuple[str, str]) 
         "best_q": min((c.q_bh for c in cells), default=1.0),
         "hit_rate": pooled.as_dict()["hit_rate"],
         "break_even": sum(c.break_even * c.found.n_rows for c in cells) / signs if cells else None,
-        **{k: traded.get(k, NOT_RUN) for k in TRADED},
+        **traded(run),
         "assumed_cost": manifest.get("cost", "as in the forecast table"),
         "n_rows": pooled.n_rows,
         "n_effective": pooled.n_effective,
@@ -73,14 +67,16 @@ def shown(facts: dict[str, Any]) -> list[tuple[str, Number | str]]:
         value = facts[key]
         return computed(None if value is None else 100 * value, "%", how, digits=2, reason="no forecast has a sign")
 
-    def traded(key: str) -> str:
+    def trade(key: str) -> str:
         value = facts[key]
         return value if isinstance(value, str) else f"{value:.3f}"
 
     interval = f"{100 * facts['low']:.2f} to {100 * facts['high']:.2f} %"
-    sharpe = traded("net_sharpe")
-    if facts["net_sharpe"] != NOT_RUN:
-        sharpe += f" ({traded('net_sharpe_low')} to {traded('net_sharpe_high')})"
+    sharpe, cost = trade("net_sharpe"), facts["assumed_cost"]
+    if not isinstance(facts["net_sharpe"], str):
+        sharpe += f" ({trade('net_sharpe_low')} to {trade('net_sharpe_high')})"
+    if not isinstance(facts["cost"], str):
+        cost = f"{trade('cost')} bps of notional paid, spreads: {facts['spread']}"
     data = f"{facts['data'][0][:16]} to {facts['data'][1][:16]}" if facts["data"] else "the dataset is not here"
     return [
         ("verdict", facts["verdict"]),
@@ -96,10 +92,10 @@ def shown(facts: dict[str, Any]) -> list[tuple[str, Number | str]]:
         ("hit rate", per_cent("hit_rate", "right signs / rows with signs")),
         ("break-even hit rate", per_cent("break_even", "1/2 + cost / (2 E|r|), mean over cells")),
         ("net Sharpe", sharpe),
-        ("deflated Sharpe", traded("deflated_sharpe")),
-        ("PBO", traded("pbo")),
-        ("turnover", traded("turnover")),
-        ("cost", facts["assumed_cost"] if facts["cost"] == NOT_RUN else str(facts["cost"])),
+        ("deflated Sharpe", trade("deflated_sharpe")),
+        ("PBO", trade("pbo")),
+        ("turnover", trade("turnover")),
+        ("cost", cost),
         ("rows", computed(facts["n_rows"], "", "test rows with a truth, all pairs and horizons")),
         ("rows, effective", computed(facts["n_effective"], "", "overlap and shared currencies paid for", digits=0)),
         ("trials on this dataset", computed(facts["trials"], "", "rows of research.sqlite")),
