@@ -191,6 +191,30 @@ def test_a_forecast_of_nothing_has_no_sign_and_no_slope(root: Path) -> None:
     assert "n/a (no forecast has a sign)" in page and "the forecast is constant" in page
 
 
+def test_a_forecast_that_is_the_outcome(root: Path) -> None:
+    """The plainest leak passes through every test and ends in quarantine."""
+    run = forecast_run(root, "perfect", **SMALL)
+    for pair, h in run.tables():
+        known = [pl.col(y).fill_null(0.1).alias(f) for y, f in (("y3", "f3"), ("y4", "f4"))]
+        write_forecasts(run.forecast_path(pair, h), run.forecasts(pair, h).with_columns(known), horizon=h)
+    found = evaluate(root, run, draws=DRAWS)
+    assert found.quarantined and found.pooled.pooled.walk.skill == 1.0
+    assert json.loads((run.folder / NAME).read_text())["quarantined"]
+    assert Run.read(run.folder).state == "quarantined"
+
+
+def test_absent_tables_are_named(root: Path) -> None:
+    run = forecast_run(root, "holes", **SMALL)
+    run.forecast_path("usdjpy", 60).unlink()
+    found = evaluate(root, run, draws=DRAWS)
+    assert found.complete and found.absent == ("usdjpy, h = 60",)
+    assert "no forecasts of usdjpy, h = 60" in told(found)
+    for pair, h in run.tables():
+        run.forecast_path(pair, h).unlink()
+    with pytest.raises(EvaluationError, match="no forecast tables"):
+        evaluate(root, run)
+
+
 def test_backtest_and_leakage_reach_the_facts(root: Path) -> None:
     run = forecast_run(root, "traded", **SMALL)
     told_by_backtest = {

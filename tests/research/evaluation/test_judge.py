@@ -14,7 +14,6 @@ from invented import judged, rows
 from bqx.base.errors import EvaluationError
 from bqx.features.families.time import _session_code
 from bqx.market.calendar import Calendar, month_span
-from bqx.research.evaluation import judge as judge_module
 from bqx.research.evaluation.noise import BLOCK, flipped
 from bqx.research.evaluation.rows import Rows
 from bqx.research.evaluation.strata import sessions, terciles
@@ -110,23 +109,6 @@ def test_noise_is_not_taken_for_a_leak() -> None:
     found = [judged([rows(500, seed=k, overlap=12, horizon=180)], draws=200) for k in range(40)]
     assert max(f.pooled.hit_rate for f in found) > 0.58
     assert not any(f.quarantined for f in found)
-
-
-def test_intervals_cover_and_without_blocks_they_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """60 worlds of 300 independent labels; the truth given the forecasts is - sum f^2 / sum y^2. Fault: blocks of 1."""
-
-    def held() -> int:
-        count = 0
-        for seed in range(60):
-            r = rows(1500, seed=seed, overlap=5, horizon=75, size=0.1)
-            walk = judged([r], draws=300).pooled.walk
-            truth = -float((r.forecasts["y4"]["model"] ** 2).mean()) / float((r.truth["y4"] ** 2).mean())
-            count += walk.low <= truth <= walk.high
-        return count
-
-    assert held() >= 51, "0.91 in 300 worlds"
-    monkeypatch.setattr(judge_module, "block_length", lambda *_, **__: 1.0)
-    assert held() < 48, "0.69 in 300 worlds"
 
 
 def test_too_few_rows_are_said_not_judged() -> None:

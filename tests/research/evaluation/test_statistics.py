@@ -163,6 +163,20 @@ def test_pit_covariance_equals_statsmodels() -> None:
         pit_test(counts, LEVELS[:3], 15)
 
 
+def test_pit_of_an_interval_that_held_nothing() -> None:
+    y = np.random.default_rng(0).normal(size=400)
+    q = np.tile(stats.norm.ppf(LEVELS), (400, 1))
+    found = pit_test(counted(np.abs(y), q), LEVELS, 0)
+    assert found.shares[0] == 0.0 and found.p < 1e-6
+
+
+def test_what_is_right_to_the_last_digit() -> None:
+    y = np.random.default_rng(0).normal(size=400)
+    found, signs = calibrate(y, y, 5), pesaran_timmermann(y, y, 5)
+    assert found is not None and found.b == pytest.approx(1.0) and found.p == 1.0
+    assert signs.hit_rate == 1.0 and signs.hac_p == 0.0 and signs.as_dict()["hac"] is None
+
+
 def test_pit_rejects_at_its_level_under_overlap_and_finds_what_is_wrong() -> None:
     q = np.tile(stats.norm.ppf(LEVELS), (3000, 1))
     robust = plain = 0

@@ -17,7 +17,7 @@ def giacomini_white(d: F8, known: F8, lags: int) -> tuple[float, float]:
     """Wald statistic and p of the hypothesis that the loss difference d (n,) has mean 0 given `known` (n, k).
 
     known : what could be seen when the forecasts were made; a constant is added. Newey-West over `lags` rows, centred.
-    A test column that never moves is refused (EvaluationError), as are fewer than 50 rows.
+    A column that never moves is refused (EvaluationError), as are fewer than 50 rows; (0, 1) when d never moves.
     """
     n = len(d)
     if n < FEWEST:

@@ -34,7 +34,8 @@ class Signs:
     n: int
 
     def as_dict(self) -> dict[str, Any]:
-        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
+        """JSON form; None for a statistic that has no error to be measured by."""
+        return {k: v if math.isfinite(v) else None for k, v in asdict(self).items()}
 
 
 def pesaran_timmermann(y: F8, f: F8, lags: int) -> Signs:

@@ -35,13 +35,15 @@ NOISE_NOTE = (
 class Evaluation:
     """What a run's forecasts are worth. primary : the target of the endpoint fixed beforehand, y3 where it was trained.
 
-    facts : of the reporting standard. complete : all pairs and horizons of the run, so gates may read it.
+    facts : of the reporting standard. complete : every table of the run was judged, so gates may read it. absent :
+    pairs and horizons that the run has no table of.
     """
 
     run: str
     run_hash: str
     simulated: bool
     complete: bool
+    absent: tuple[str, ...]
     primary: str
     facts: dict[str, Any]
     targets: dict[str, TargetFound]
@@ -82,7 +84,8 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT, "run": self.run, "run_hash": self.run_hash, "run_id": current_run().run_id,
-            "made_at": self.made_at, "simulated": self.simulated, "complete": self.complete, "primary": self.primary,
+            "made_at": self.made_at, "simulated": self.simulated, "complete": self.complete,
+            "absent": list(self.absent), "primary": self.primary,
             "verdict": self.verdict, "quarantined": self.quarantined, "too_good": list(self.too_good),
             "signed": self.signed, "standard": self.facts,
             "targets": {k: t.as_dict() for k, t in self.targets.items()}, "spread": self.spread.as_dict(),
@@ -133,12 +136,15 @@ def evaluate(
     found = {target: taker.found() for target, taker in takers.items()}
     primary = TARGETS[0] if TARGETS[0] in found else TARGETS[1]
     span = (_text(first), _text(last))
-    complete = wanted == [(p, h) for p in run.pairs for h in run.horizons]
+    tables = run.tables()
+    complete = wanted == tables
+    absent = tuple(f"{p}, h = {h}" for p in run.pairs for h in run.horizons if (p, h) not in tables)
     out = Evaluation(
         run=run.name,
         run_hash=run.hash,
         simulated=run.simulated,
         complete=complete,
+        absent=absent,
         primary=primary,
         facts=standard(root, run, found[primary], span),
         targets=found,

@@ -126,6 +126,8 @@ def judge(
     lag = min(math.ceil(longest / WIDTH), len(table) // 5)
     against = {}
     for name, column, place in _order(benchmarks):
+        if not float(table[:, column].sum()) > 0.0:
+            raise EvaluationError(f"{name} is never wrong: it knows the outcome", where=part)
         low, high = np.quantile(1.0 - drawn[:, 1] / drawn[:, place], [0.025, 0.975])
         p = diebold_mariano(table[:, MODEL], table[:, column], lag, window=window).better
         skill = 1.0 - float(table[:, MODEL].sum()) / float(table[:, column].sum())

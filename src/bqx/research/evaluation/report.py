@@ -35,6 +35,8 @@ def evaluation_report(found: Evaluation) -> Report:
         report.add(Note(f"Above the limits of L14: {text}", "bad"))
     if not found.complete:
         report.add(Note("Only some pairs and horizons of the run: no gate reads this.", "warn"))
+    if found.absent:
+        report.add(Note(f"The run has no forecasts of {'; '.join(found.absent)}.", "warn"))
     report.add(Text(NOISE_NOTE))
     for name, target in found.targets.items():
         main = " (the endpoint fixed beforehand)" if name == found.primary else ""
