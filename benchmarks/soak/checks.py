@@ -8,6 +8,8 @@ from typing import Any
 
 from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.dataset_year import dataset_year
+from benchmarks.soak.evaluator_noise import noise
+from benchmarks.soak.evaluator_planted import planted as evaluator_planted
 from benchmarks.soak.kill import kill
 from benchmarks.soak.migrate import migrate_stage
 from benchmarks.soak.postgres_copy import postgres_copy
@@ -50,6 +52,14 @@ CHECKS: dict[str, Check] = {
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
         dataset_year, 12, "months", "benchmarks/test_selection_soak.py",
+    ),
+    "evaluator-noise": Check(
+        "worlds without skill: the evaluator's intervals cover the truth, no skill is told, mechanical R2 is H.1",
+        noise, 400, "worlds", "benchmarks/test_evaluator_soak.py",
+    ),
+    "evaluator-planted": Check(
+        "worlds with a known drift: the oracle's interval covers the truth, a ridge finds it and never beats it",
+        evaluator_planted, 200, "worlds", "benchmarks/test_evaluator_soak.py",
     ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",

@@ -314,6 +314,11 @@ class IntervalError(BqxError):
     next_step = "give a longer history: a calibration part needs enough rows that training did not see"
 
 
+class EvaluationError(BqxError):
+    code, exit_code, title = "BQX831", 5, "the forecasts of a run cannot be judged"
+    next_step = "read how many rows, pairs or columns are missing; train on more folds or a longer history"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
