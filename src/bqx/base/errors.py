@@ -292,6 +292,8 @@ class ForecastError(BqxError):
 class RunError(BqxError):
     code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
     next_step = "`bqx train list` names the runs; choose another name"
+
+
 class BacktestError(BqxError):
     code, exit_code, title = "BQX834", 2, "a backtest was set up in a way that cannot be"
     next_step = "correct the named setting; docs/backtest.md lists them"

@@ -1,7 +1,7 @@
 """From a forecast to BUY, SELL or HOLD: the same pure function in backtest, paper trading and the prediction API.
 
-Forecasts are oriented: positive means the price rises, so a positive one is a BUY. Raw BQX has the other sign (positive:
-the price fell); a rule that buys on positive raw BQX is inverted. `side_of_raw_bqx` is the map for those who hold it.
+Forecasts are oriented: positive means the price rises, so a positive one is a BUY. Raw BQX has the other sign
+(positive: the price fell); a rule that buys on positive raw BQX is inverted. `side_of_raw_bqx` is the map for it.
 """
 
 from __future__ import annotations
