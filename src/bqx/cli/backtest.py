@@ -30,7 +30,7 @@ _NOT_NEGATIVE = click.FloatRange(0)
 @click.option("--risk-bps", type=_POSITIVE, default=5.0, show_default=True, help="One deviation of a trade, of equity.")
 @click.option("--most", type=_POSITIVE, default=1.0, show_default=True, help="Of the equity in one trade.")
 @click.option("--currency-cap", type=_NOT_NEGATIVE, default=2.0, show_default=True,
-              help="Net exposure to a currency, times the equity; 0 for no cap.")  # fmt: skip
+              help="Long, and short, exposure to a currency, times the equity; 0 for no cap.")  # fmt: skip
 @click.option("--kelly", type=click.FloatRange(0, 0.25, min_open=True), default=None,
               help="Cap sizes by this share of Kelly at the lower bound of earlier folds.")  # fmt: skip
 @click.option("--stop", type=_POSITIVE, default=None, help="Stop at so many sigma sqrt(h).")

@@ -1,53 +1,46 @@
-"""Forecasts whose skill is known, on bars: f4 = r2 y4 + sqrt(r2 (1 - r2)) noise explains r2 of y4 and is calibrated."""
+"""Feeds and forecasts on frames in memory, for tests without a project."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
-import numpy as np
 import polars as pl
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from benchmarks.soak.backtest_world import planted_run, planted_table, traded_project
 
 from bqx.market.calendar import Calendar
 from bqx.research.backtest.forecasts import Forecasts
 from bqx.research.backtest.market import Feed
-from bqx.research.labels import bars_left
+
+SMALL_START, SMALL_END = 28_471_560, 28_509_120
+"""The span of the fixture `small_frames`: 2024-02-18 22:00 to 2024-03-16 00:00 UTC."""
+__all__ = ["SMALL_END", "SMALL_START", "feed", "forecasts", "planted_run", "planted_table", "traded_project"]
 
 
-def reader(frames: Mapping[str, pl.DataFrame]):
-    """A `market.Reader` over frames in memory."""
+def feed(frames: Mapping[str, pl.DataFrame], calendar: Calendar, start: int, end: int, **options) -> Feed:
+    """A feed of frames."""
 
-    def read(pairs, start, end):
+    def read(pairs, first, last):
         at = pl.col("ts_utc").dt.epoch("s") // 60
-        return {p: frames[p].filter((at >= start) & (at < end)) for p in pairs}
+        return {p: frames[p].filter((at >= first) & (at < last)) for p in pairs}
 
-    return read
-
-
-def feed(frames, calendar: Calendar, start: int, end: int, **options) -> Feed:
-    return Feed(reader(frames), calendar, tuple(frames), start, end, **options)
+    return Feed(read, calendar, tuple(frames), start, end, **options)
 
 
 def forecasts(
-    frames, calendar: Calendar, start: int, end: int, pair: str, horizon: int, *, every: int = 15, r2: float = 0.05,
-    seed: int = 0, folds: int = 4,
-) -> Forecasts:  # fmt: skip
-    """Rows `every` bars apart that have a truth; sigma is the deviation of the 60 minutes before."""
+    frames: Mapping[str, pl.DataFrame], calendar: Calendar, start: int, end: int, *, horizons=(15, 60), r2=0.05,
+    every=15, seed=0,
+) -> list[Forecasts]:  # fmt: skip
+    """Planted forecasts of every pair and horizon."""
     grid = calendar.grid(start, end)
-    close = np.full(len(grid), np.nan)
-    minute = frames[pair]["ts_utc"].to_physical().to_numpy() // 60_000_000
-    at = np.searchsorted(grid.minute, minute)
-    ok = (at < len(grid)) & (grid.minute[np.minimum(at, len(grid) - 1)] == minute)
-    close[at[ok]] = frames[pair]["close"].to_numpy()[ok]
-    level = 1e4 * np.log(close)
-    left = bars_left(calendar, grid.minute)
-    rows = np.arange(60, len(grid) - horizon - 1)
-    rows = rows[(rows % every == 0) & (left[rows] >= horizon)]
-    r = level[rows + horizon] - level[rows]
-    sigma = np.array([np.nanstd(np.diff(level[i - 60 : i + 1])) for i in rows])
-    ok = np.isfinite(r) & (sigma > 0)
-    rows, r, sigma = rows[ok], r[ok], sigma[ok]
-    y4 = r / (sigma * np.sqrt(horizon))
-    rng = np.random.default_rng([seed, horizon, sum(map(ord, pair))])
-    f4 = r2 * y4 + np.sqrt(r2 * (1 - r2)) * rng.normal(size=len(rows)) * y4.std()
-    fold = np.arange(len(rows)) * folds // max(len(rows), 1)
-    return Forecasts(pair, horizon, grid.minute[rows], fold, sigma, left[rows], f4, -rng.normal(size=len(rows)))
+    return [
+        Forecasts.of_table(
+            p, h, planted_table(frames[p], calendar, grid, h, r2=r2, every=every, folds=4, seed=seed + k)
+        )
+        for k, p in enumerate(frames)
+        for h in horizons
+    ]

@@ -103,7 +103,7 @@ def signals(
     above = known & (size > hurdle)
     go = above & demonstrated
     side = np.where(go, np.sign(np.where(known, expected, 0.0)), 0.0).astype(np.int8)
-    strength = np.where(go, 1.0 - hurdle / np.where(size > 0.0, size, 1.0), 0.0)
+    strength = np.where(go, 1.0 - hurdle / np.where(go, size, 1.0), 0.0)
     reason = np.select([~known, ~above, ~go], [2, 1, 3], 0).astype(np.int8)
     return Signals(side, expected, np.asarray(hurdle), np.asarray(strength), reason)
 

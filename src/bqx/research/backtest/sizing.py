@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,9 @@ class Sizing:
     """Weights are notionals as multiples of the equity.
 
     risk_bps : what one deviation of the return over the horizon may move the equity by, so that volatile times get
-    small positions. most : of one trade. currency_cap : of the net exposure to a currency over all open positions; an
-    order beyond it is cut down, and refused below `least` of its size. None takes the cap away.
+    small positions. most : of one trade. currency_cap : of the long and of the short exposure to a currency over all
+    open positions, so of the net too; an order beyond it is cut down, and refused below `least` of its size. None takes
+    the cap away.
     kelly : a cap on the weight as a share of the growth-optimal one at the lower bound of the edge (`kelly_weight`);
     None leaves it out.
     """
@@ -58,29 +59,41 @@ class Sizing:
         return np.minimum(self.most, self.risk_bps / (safe * math.sqrt(horizon)))
 
 
-def exposures(positions: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Net exposure to each of the 8 currencies of (pair, signed weight).
+class Exposure:
+    """Long and short exposure to each currency, summed apart, of positions and orders on their way.
 
-    >>> e = exposures([("eurusd", 1.0), ("eurjpy", -0.5)]); e["eur"], e["usd"], e["jpy"]
-    (0.5, -1.0, 0.5)
+    A cap on each side holds for the net whatever is closed or rejected first; a cap on the net itself would be broken
+    as soon as one of two positions that offset each other ends.
     """
-    out = dict.fromkeys(CURRENCIES, 0.0)
-    for pair, weight in positions:
+
+    def __init__(self, positions: Iterable[tuple[str, float]] = ()) -> None:
+        self.long, self.short = dict.fromkeys(CURRENCIES, 0.0), dict.fromkeys(CURRENCIES, 0.0)
+        for pair, signed in positions:
+            self.add(pair, signed)
+
+    def net(self) -> dict[str, float]:
+        """Long less short by currency.
+
+        >>> e = Exposure([("eurusd", 1.0), ("eurjpy", -0.5)]).net(); e["eur"], e["usd"], e["jpy"]
+        (0.5, -1.0, 0.5)
+        """
+        return {c: self.long[c] - self.short[c] for c in CURRENCIES}
+
+    def add(self, pair: str, signed: float) -> None:
         both = parse_pair(pair)
-        out[both.base] += weight
-        out[both.quote] -= weight
-    return out
+        for currency, move in ((both.base, signed), (both.quote, -signed)):
+            side = self.long if move > 0 else self.short
+            side[currency] += abs(move)
 
-
-def room(net: Mapping[str, float], pair: str, signed: float, cap: float | None) -> float:
-    """The share of an order of `signed` weight, 0 to 1, that keeps both its currencies within the cap."""
-    if cap is None or signed == 0.0:
-        return 1.0
-    both, share = parse_pair(pair), 1.0
-    for currency, move in ((both.base, signed), (both.quote, -signed)):
-        free = cap - net[currency] if move > 0 else cap + net[currency]
-        share = min(share, max(free, 0.0) / abs(move))
-    return share
+    def room(self, pair: str, signed: float, cap: float | None) -> float:
+        """The share of an order of `signed` weight, 0 to 1, that keeps both its currencies within the cap."""
+        if cap is None or signed == 0.0:
+            return 1.0
+        both, share = parse_pair(pair), 1.0
+        for currency, move in ((both.base, signed), (both.quote, -signed)):
+            used = (self.long if move > 0 else self.short)[currency]
+            share = min(share, max(cap - used, 0.0) / abs(move))
+        return share
 
 
 def kelly_weight(net_bps: F8, fraction: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bqx.base.errors import BacktestError, BrokerError
 from bqx.research.backtest.market import Bar
 from bqx.research.backtest.signal import SignalRule, signal
-from bqx.research.backtest.sizing import Sizing, exposures, room
+from bqx.research.backtest.sizing import Exposure, Sizing
 from bqx.research.backtest.zones import NoTrade
 from bqx.research.broker.contract import Broker, Charge, Fill, Order, Reject
 
@@ -131,16 +131,16 @@ class Trader:
             elif s.side:
                 wanted.append((-s.strength, d.pair, d.horizon, s, d))
         if wanted:
-            net = exposures((o.order.pair, o.order.side * o.order.weight) for o in self._open.values())
+            held = Exposure((o.order.pair, o.order.side * o.order.weight) for o in self._open.values())
             for _, pair, horizon, s, d in sorted(wanted, key=lambda w: w[:3]):
-                self._enter(bar, pair, horizon, s.side, s.expected_bps, d, net)
+                self._enter(bar, pair, horizon, s.side, s.expected_bps, d, held)
 
     def _enter(
-        self, bar: Bar, pair: str, horizon: int, side: int, expected: float, d: Decision, net: dict[str, float]
+        self, bar: Bar, pair: str, horizon: int, side: int, expected: float, d: Decision, held: Exposure
     ) -> None:
         full = self.sizing.weight(d.sigma, horizon)
         full = full if d.most is None else min(full, d.most)
-        share = room(net, pair, side * full, self.sizing.currency_cap)
+        share = held.room(pair, side * full, self.sizing.currency_cap)
         if full <= 0.0 or share <= 0.0 or share < self.sizing.least:
             self.refused["no evidence for a size" if full <= 0.0 else "currency cap"] += 1
             return
@@ -151,8 +151,7 @@ class Trader:
         self.broker.submit(order)
         self._open[key] = _Open(order, horizon, d.fold, expected)
         self._sleeves[pair, horizon] = key
-        for currency, exposure in exposures([(pair, side * order.weight)]).items():
-            net[currency] += exposure
+        held.add(pair, side * order.weight)
 
     def _take_in(self) -> None:
         for event in self.broker.fills():
