@@ -18,7 +18,7 @@ from bqx.research.backtest.deflated import best_of, deflated, probabilistic, sho
 from bqx.research.backtest.judge import deflate
 from bqx.research.backtest.overfitting import blocks_for, overfitting
 from bqx.research.backtest.profit import Book, by_month, concentration, drawdown, drawdown_interval, expectancy, summary
-from bqx.research.backtest.sharpe import hac_error, lo_error, moments, sharpe, sharpe_of
+from bqx.research.backtest.sharpe import hac_error, lo_error, moments, null_error, sharpe, sharpe_of
 from bqx.research.backtest.sizing import Exposure, Sizing, kelly_weight
 from bqx.research.backtest.superior import superior
 
@@ -120,13 +120,30 @@ def test_no_sharpe_of_nothing():
         sharpe_of(np.zeros(100))
 
 
-def test_deflate_does_not_let_look_alikes_make_trials_cheap():
-    alike = deflate(0.2, 250, 0.0, 3.0, np.full(50, 0.2), 50)
-    assert alike["deviation_of_trials"] == pytest.approx(math.sqrt(252 / 250))
-    apart = deflate(0.2, 250, 0.0, 3.0, np.linspace(-0.3, 0.3, 50), 50)
-    assert apart["dsr"] < alike["dsr"]
-    assert deflate(0.2, 250, 0.0, 3.0, np.full(50, 0.2), 5000)["dsr"] < alike["dsr"]
-    assert deflate(-0.1, 250, 0.0, 3.0, np.zeros(2), 2)["shortest_record_days"] is None
+def test_null_error_is_what_luck_spreads():
+    """Records without skill: the deviation of their ratios is what one of them says, with memory and without."""
+    for memory in (0.0, 0.5):
+        rng = np.random.default_rng(7)
+        found = []
+        for _ in range(400):
+            x = rng.normal(size=400)
+            for i in range(1, 400):
+                x[i] += memory * x[i - 1]
+            found.append((sharpe(x), null_error(x)))
+        ratios, errors = np.array(found).T
+        assert errors.mean() == pytest.approx(ratios.std(), rel=0.2)
+    assert null_error(np.zeros(100)) == 0.1
+
+
+def test_deflate_uses_the_ledger_and_the_null():
+    found = sharpe_of(_daily(250, 0.2))
+    one, many = (deflate(found, 1 / math.sqrt(250), np.linspace(-0.3, 0.3, 50), n) for n in (1, 1400))
+    assert one["dsr"] == one["psr"] == pytest.approx(probabilistic(found.daily, 0, 250, found.skew, found.kurtosis))
+    assert many["benchmark"] == pytest.approx(3.35 * math.sqrt(252 / 250), abs=0.01)
+    assert many["dsr"] < one["dsr"]
+    assert many["dsr_by_family"] < many["dsr"], "the family differs by more than luck"
+    lost = deflate(sharpe_of(_daily(250, -0.2)), 0.06, np.zeros(2), 2)
+    assert lost["shortest_record_days"] is None
 
 
 def _pbo_by_hand(x, s):

@@ -13,7 +13,7 @@ from bqx.research.backtest.deflated import best_of, probabilistic, shortest_reco
 from bqx.research.backtest.family import Family
 from bqx.research.backtest.overfitting import overfitting
 from bqx.research.backtest.profit import STRESS, Book, concentration, expectancy, summary
-from bqx.research.backtest.sharpe import DAYS, sharpe, sharpe_of
+from bqx.research.backtest.sharpe import DAYS, Sharpe, null_error, sharpe, sharpe_of
 from bqx.research.backtest.superior import superior
 from bqx.research.skill import NO_SKILL
 
@@ -38,7 +38,7 @@ def judge(book: Book, days: I8, pnl: F8, family: Family, trials: int, *, seed: i
         found = sharpe_of(pnl, seed=seed)
         out["sharpe"] = found.as_dict()
         ratios = np.array([sharpe(matrix[:, k]) for k in range(matrix.shape[1])])
-        out["deflated"] = deflate(found.daily, found.days, found.skew, found.kurtosis, ratios, trials)
+        out["deflated"] = deflate(found, null_error(pnl), ratios, trials)
     except CheckError as why:
         missing["sharpe"] = missing["deflated"] = why.what
     for name, measure in (("pbo", overfitting), ("superior", superior)):
@@ -56,11 +56,13 @@ def judge(book: Book, days: I8, pnl: F8, family: Family, trials: int, *, seed: i
     return out
 
 
-def deflate(daily: float, n: int, skew: float, kurtosis: float, ratios: F8, trials: int) -> dict[str, Any]:
-    """Deflated Sharpe ratio. The deviation of the trials' ratios is that of the family, but not less than the error of
-    a ratio without skill: relatives that trade alike would make the best of many look cheap."""
-    deviation = max(float(ratios.std(ddof=1)) if len(ratios) > 1 else 0.0, 1.0 / math.sqrt(n))
-    best = best_of(trials, deviation)
+def deflate(found: Sharpe, null: float, ratios: F8, trials: int) -> dict[str, Any]:
+    """Deflated Sharpe ratio of daily profit. null : error of a daily ratio without skill (`sharpe.null_error`); that is
+    how far luck spreads the trials. The ratios of the family differ by true skill and cost too; what the deflated ratio
+    would be with their spread stands beside (`dsr_by_family`), and is not what the gate asks."""
+    n, skew, kurtosis, daily = found.days, found.skew, found.kurtosis, found.daily
+    best = best_of(trials, null)
+    spread = float(ratios.std(ddof=1)) if len(ratios) > 1 else null
     record = shortest_record(daily, best, skew, kurtosis)
     alone = shortest_record(daily, 0.0, skew, kurtosis)
     return {
@@ -69,7 +71,9 @@ def deflate(daily: float, n: int, skew: float, kurtosis: float, ratios: F8, tria
         "benchmark": best * math.sqrt(DAYS),
         "benchmark_unit": "Sharpe ratio a year that the best of the trials has without skill",
         "trials": trials,
-        "deviation_of_trials": deviation * math.sqrt(DAYS),
+        "deviation_of_trials": null * math.sqrt(DAYS),
+        "deviation_of_family": spread * math.sqrt(DAYS),
+        "dsr_by_family": probabilistic(daily, best_of(trials, spread), n, skew, kurtosis),
         "shortest_record_days": None if math.isinf(record) else record,
         "shortest_record_days_one_trial": None if math.isinf(alone) else alone,
     }

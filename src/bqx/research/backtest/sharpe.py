@@ -60,6 +60,19 @@ def hac_error(x: F8) -> float:
     return math.sqrt(max(total, 0.0) / n)
 
 
+def null_error(x: F8) -> float:
+    """Standard error a period of the ratio of a strategy without skill that has the memory of x (n,): the long-run
+    deviation of x over its deviation, by Newey and West over n^(1/3) lags, over sqrt n; at least 1 / sqrt n."""
+    n = len(x)
+    e = x - x.mean()
+    variance = float(e @ e) / n
+    if variance <= 0.0:
+        return 1.0 / math.sqrt(n)
+    lags = math.ceil(n ** (1 / 3))
+    total = variance + sum(2.0 * (1.0 - k / (lags + 1)) * float(e[k:] @ e[:-k]) / n for k in range(1, lags + 1))
+    return math.sqrt(max(total / variance, 1.0) / n)
+
+
 @dataclass(frozen=True, slots=True)
 class Sharpe:
     """A year's ratio (daily times sqrt 252). low, high : 95 % interval of the stationary bootstrap with blocks of
