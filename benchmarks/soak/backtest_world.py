@@ -45,14 +45,14 @@ def planted_table(
     sigma = _deviation(level)
     rows = np.arange(240, len(grid) - horizon - 1)
     rows = rows[rows % every == 0]
+    rows = rows[np.isfinite(sigma[rows])]
     r = level[rows + horizon] - level[rows]
     there = (left[rows] >= horizon) & np.isfinite(r)
-    rows, r, there = (x[np.isfinite(sigma[rows])] for x in (rows, r, there))
     scale = sigma[rows] * np.sqrt(horizon)
     y4 = np.where(there, r / scale, np.nan)
     rng = np.random.default_rng([seed, horizon])
     noise = rng.normal(size=len(rows)) * float(np.nanstd(y4))
-    f4 = np.sqrt(0.02) * noise if r2 == 0.0 else np.where(there, r2 * y4 + np.sqrt(r2 * (1.0 - r2)) * noise, noise * 0)
+    f4 = np.sqrt(0.02) * noise if r2 == 0.0 else np.where(there, r2 * y4 + np.sqrt(r2 * (1.0 - r2)) * noise, 0.0)
     stamps = pl.Series((grid.minute[rows] * 60_000_000).astype("datetime64[us]")).dt.replace_time_zone("UTC")
     data = {k: [None] * len(rows) for k in FORECASTS} | {
         "ts_utc": stamps,
@@ -72,9 +72,9 @@ def planted_table(
 
 def planted_run(
     project: Project, frames: Mapping[str, pl.DataFrame], name: str, horizons: Sequence[int], start: int, end: int, *,
-    r2: float, every: int = 15, folds: int = 4, seed: int = 0, state: str = "done",
+    r2: float, every: int = 15, folds: int = 4, seed: int = 0, state: str = "done", sign: float = 1.0,
 ) -> Run:  # fmt: skip
-    """A finished run of those forecasts under the project."""
+    """A finished run of those forecasts, times `sign`, under the project."""
     folder = project.root / "models" / name
     head = {
         "format": FORMAT, "name": name, "dataset": "made", "dataset_hash": "0" * 32, "lag_profile": "seed",
@@ -92,7 +92,7 @@ def planted_run(
             made = planted_table(
                 frame, project.calendar, grid, h, r2=r2, every=every, folds=folds, seed=seed * 1000 + k
             )
-            write_forecasts(run.forecast_path(pair, h), made, horizon=h)
+            write_forecasts(run.forecast_path(pair, h), made.with_columns(pl.col("f4") * sign), horizon=h)
     return run
 
 
