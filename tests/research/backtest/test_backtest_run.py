@@ -231,3 +231,33 @@ def test_settings_are_kept_whole():
     assert s.setup().rule.extra_cost_bps == 0.0
     assert replace(s, cost_bps=None).setup().rule.extra_cost_bps == pytest.approx(0.8)
     assert json.loads(json.dumps(s.as_dict()))["costs"]["commission_bps"] == 0.0
+
+
+def test_the_manual():
+    """docs/backtest.md: its Python prints what it says, its options exist, its keys are those of the result."""
+    import contextlib
+    import io
+    import re
+
+    page = (Path(__file__).parents[3] / "docs" / "backtest.md").read_text()
+    block = re.search(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    assert block is not None
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(block[1], {})
+    assert out.getvalue().strip() == re.findall(r"^# (.+)$", block[1], re.M)[-1]
+    text = CliRunner().invoke(root, ["backtest", "--help"]).output
+    options = set(re.findall(r"--[a-z-]+", re.search(r"^```sh\n(.*?)^```$", page, re.M | re.S)[1]))
+    assert options
+    assert [o for o in options | set(re.findall(r"`(--[a-z-]+)`", page)) if o not in text] == []
+
+
+def test_the_manual_s_keys(skilled):
+    import re
+
+    page = (Path(__file__).parents[3] / "docs" / "backtest.md").read_text()
+    table = page[page.index("## backtest.json") : page.index("## The same code live")]
+    rows = re.findall(r"^\| (`.+?) \|", table, re.M)
+    named = {k for row in rows for k in re.findall(r"`(\w+)`", row)}
+    assert named <= set(skilled)
+    assert len(named) > 20
