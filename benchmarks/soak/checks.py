@@ -40,7 +40,7 @@ class Check:
 CHECKS: dict[str, Check] = {
     "backtest": Check(
         "backtests of planted skill pass the economics gate, of noise never; intervals hold 0 as often as they say",
-        backtests, 100, "worlds", "benchmarks/test_backtest_soak.py",
+        backtests, 80, "worlds", "benchmarks/test_backtest_soak.py",
     ),
     "causality-clock": Check(
         "Granger of 756 directed pairs over a month of 1-minute returns within 5 minutes, equal to statsmodels'",

@@ -27,7 +27,7 @@ _NOT_NEGATIVE = click.FloatRange(0)
 @click.option("--latency", type=click.FloatRange(0, 3600), default=5.0, show_default=True, help="Seconds to the fill.")
 @click.option("--financing", "markup", type=_NOT_NEGATIVE, default=1.0, show_default=True,
               help="Per cent a year, for positions carried over 17:00 New York.")  # fmt: skip
-@click.option("--risk-bps", type=_POSITIVE, default=5.0, show_default=True, help="One deviation of a trade, of equity.")
+@click.option("--risk-bps", type=_POSITIVE, default=1.0, show_default=True, help="One deviation of a trade, of equity.")
 @click.option("--most", type=_POSITIVE, default=1.0, show_default=True, help="Of the equity in one trade.")
 @click.option("--currency-cap", type=_NOT_NEGATIVE, default=2.0, show_default=True,
               help="Long, and short, exposure to a currency, times the equity; 0 for no cap.")  # fmt: skip

@@ -18,6 +18,8 @@ from bqx.research.backtest.spreads import assumed_half, daily_edge, quoted_halve
 F8 = NDArray[np.float64]
 Reader = Callable[[Sequence[str], int, int], Mapping[str, pl.DataFrame]]
 """(pairs, first minute, minute after the last) -> bars, such as `BarStore.read`."""
+LEAD = 32 * DAY
+"""Minutes before the span that estimates of spreads may look at: 22 trade days and two weekends more."""
 
 
 class Quote(NamedTuple):
@@ -147,13 +149,8 @@ class Feed:
         return opening, closing, int(lacking.sum())
 
     def _edge(self, pair: str) -> dict[int, float]:
-        """Daily squares of the whole span, read once a pair; only those of earlier days are used for a day."""
+        """Daily squares from LEAD minutes before the span on, read once a pair; a day uses earlier ones only."""
         if pair not in self._squares:
-            found: dict[int, float] = {}
-            for ym in months_between(self.start, self.end):
-                first, last = span_of_month(ym)
-                frame = self.read([pair], max(first, self.start), min(last, self.end))[pair]
-                if not frame.is_empty():
-                    found |= daily_edge(frame, self.calendar)
-            self._squares[pair] = found
+            frame = self.read([pair], self.start - LEAD, self.end)[pair]
+            self._squares[pair] = {} if frame.is_empty() else daily_edge(frame, self.calendar)
         return self._squares[pair]

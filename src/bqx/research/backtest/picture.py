@@ -11,7 +11,7 @@ from bqx.market.calendar import EPOCH
 
 F8 = NDArray[np.float64]
 _WIDE, _LEFT, _RIGHT = 760.0, 64.0, 12.0
-_TOP, _EQUITY, _GAP, _DOWN, _BOTTOM = 12.0, 190.0, 26.0, 80.0, 24.0
+_TOP, _EQUITY, _GAP, _DOWN, _BOTTOM = 16.0, 190.0, 26.0, 80.0, 24.0
 
 
 def curve(days: list[int], pnl: list[float], stamp: str = "") -> str:
@@ -50,7 +50,7 @@ def _panel(values: F8, top: float, tall: float, name: str, ink: str) -> list[str
     out = [
         f'<line x1="{_LEFT:g}" x2="{_WIDE - _RIGHT:g}" y1="{y(0.0):.1f}" y2="{y(0.0):.1f}" stroke="#8b94a0"/>',
         f'<polyline points="{points}" fill="none" stroke="{ink}" stroke-width="1.6"/>',
-        f'<text x="{_LEFT - 6:g}" y="{top - 2:.1f}" text-anchor="start" fill="currentColor">{name}, bps</text>',
+        f'<text x="{_LEFT + 8:g}" y="{top - 2:.1f}" text-anchor="start" fill="{ink}">{name}, bps</text>',
     ]
     return out + [
         f'<text x="{_LEFT - 6:g}" y="{y(v) + 4:.1f}" text-anchor="end" fill="currentColor">{v:,.0f}</text>'

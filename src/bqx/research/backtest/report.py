@@ -8,6 +8,7 @@ from typing import Any
 from bqx.base.provenance import Number, computed
 from bqx.base.report import Badge, Cell, Figure, Heading, KeyValues, Note, Report, Table, Text
 from bqx.research.backtest.picture import curve
+from bqx.research.backtest.spread_table import TERCILES
 from bqx.research.skill import NO_SKILL
 
 
@@ -161,18 +162,15 @@ def _refused(found: dict[str, Any]) -> Table:
 
 
 def _spreads(found: dict[str, Any]) -> list[Table]:
+    table: dict[tuple[str, str], dict[str, float]] = {}
+    for r in found["spread"]["table"]:
+        table.setdefault((r["pair"], r["session"]), {})[r["volatility"]] = r["spread_bps"]
     rows: list[list[Cell]] = [
-        [
-            r["pair"],
-            r["session"],
-            r["volatility"],
-            _num(r["spread_bps"], "bps", "median at decisions", 2, None),
-            r["rows"],
-        ]
-        for r in found["spread"]["table"]
+        [*key, *(_num(found_by.get(v), "bps", "median at decisions", 2, "no decisions") for v in TERCILES)]
+        for key, found_by in table.items()
     ]
-    head = ("pair", "session", "volatility", "round trip", "rows")
-    out = [Table(head, rows, "Spread at the time of the decision")]
+    head = ("pair", "session", *TERCILES)
+    out = [Table(head, rows, "Round trip at the time of the decision, by terciles of volatility")]
     if found["spread"]["estimators"]:
         names = ("assumed", "edge", "roll", "corwin_schultz", "abdi_ranaldo")
         body: list[list[Cell]] = [

@@ -31,7 +31,7 @@ class Sizing:
     None leaves it out.
     """
 
-    risk_bps: float = 5.0
+    risk_bps: float = 1.0
     most: float = 1.0
     currency_cap: float | None = 2.0
     least: float = 0.1
