@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.soak.backtest import summary, world
 
-SMALL = {"pairs": ("eurusd", "usdjpy"), "horizons": (60,), "weeks": 6}
+SMALL = {"pairs": ("eurusd",), "horizons": (60,), "weeks": 6}
 
 
 def test_two_worlds_and_planted_faults() -> None:

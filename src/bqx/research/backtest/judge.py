@@ -21,6 +21,7 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 DSR_LEAST, PBO_MOST, MONTH_MOST = 0.95, 0.2, 0.4
 SHOWN = "net profit beyond costs and luck"
+FRAGILE = "net profit beyond luck, gone at 1.5 times the costs"
 
 
 def judge(book: Book, days: I8, pnl: F8, family: Family, trials: int, *, seed: int = 0) -> dict[str, Any]:
@@ -128,8 +129,10 @@ def gates(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def verdict(found: dict[str, Any]) -> str:
-    """`no demonstrated skill` unless the interval of the Sharpe ratio, the expectancy and the DSR all clear."""
-    if found["sharpe"] is None:
+    """`no demonstrated skill` unless the intervals of Sharpe ratio and expectancy lie above 0 and the DSR clears."""
+    low90 = found["expectancy"][0]["low90"]
+    if found["sharpe"] is None or low90 is None or found["sharpe"]["low"] <= 0.0 or low90 <= 0.0:
         return NO_SKILL
-    clear = found["sharpe"]["low"] > 0.0 and found["gates"]["GATE4"]["passed"]
-    return SHOWN if clear and found["deflated"]["dsr"] >= DSR_LEAST else NO_SKILL
+    if found["deflated"]["dsr"] < DSR_LEAST:
+        return NO_SKILL
+    return SHOWN if found["gates"]["GATE4"]["passed"] else FRAGILE

@@ -7,9 +7,9 @@ from typing import Any
 
 from bqx.base.provenance import Number, computed
 from bqx.base.report import Badge, Cell, Figure, Heading, KeyValues, Note, Report, Table, Text
+from bqx.research.backtest.judge import SHOWN
 from bqx.research.backtest.picture import curve
 from bqx.research.backtest.spread_table import TERCILES
-from bqx.research.skill import NO_SKILL
 
 
 def backtest_report(found: dict[str, Any]) -> Report:
@@ -21,7 +21,7 @@ def backtest_report(found: dict[str, Any]) -> Report:
         banner="SIMULATED DATA" if found["simulated"] else None,
     )
     _sums(report, found)
-    tone: Any = "warn" if found["verdict"] == NO_SKILL else "good"
+    tone: Any = "good" if found["verdict"] == SHOWN else "warn"
     report.add(KeyValues(_headline(found)), Note(f"{found['verdict']}.", tone), Text(_assumed(found)))
     if found["spread"]["estimated"]:
         report.add(Note(_ESTIMATED.format(share=100 * found["spread"]["estimated_share"]), "warn"))
