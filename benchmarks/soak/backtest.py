@@ -12,11 +12,12 @@ from typing import Any
 from benchmarks.soak.backtest_world import planted_run, traded_project
 from benchmarks.soak.state import State
 from bqx.market.calendar import Calendar, month_span
+from bqx.research.backtest.costs import Costs
+from bqx.research.backtest.financing import Financing
 from bqx.research.backtest.run import backtest as run_backtest
 from bqx.research.backtest.settings import Settings
 
 PAIRS, HORIZONS, WEEKS, R2 = ("eurusd", "usdjpy", "gbpusd", "audnzd"), (15, 60), 10, 0.05
-COSTS = (0.0, 0.1)
 
 
 def world(
@@ -39,7 +40,8 @@ def world(
         project, frames = traded_project(Path(folder) / "p", pairs, start, end, seed=seed)
         for name, r2, cost in (("noise_free", 0.0, 0.0), ("noise", 0.0, 0.1), ("planted", R2, 0.1)):
             run = planted_run(project, frames, name, horizons, start, end, r2=r2, seed=seed, sign=sign)
-            found = run_backtest(project, run, Settings(cost_bps=cost, seeds=100))
+            costs = Costs(financing=Financing(1.0 if cost else 0.0))
+            found = run_backtest(project, run, Settings(cost_bps=cost, costs=costs, seeds=100))
             (project.root / "research.sqlite").unlink()
             first = found["expectancy"][0]
             out[name] = {

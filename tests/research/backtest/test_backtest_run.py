@@ -158,7 +158,7 @@ def test_kelly_trades_only_on_earlier_evidence(world):
     settings = Settings(cost_bps=0.1, sizing=Sizing(kelly=0.25, most=1.0), **FAST)
     found = backtest(project, open_run(project, "skilled"), settings)
     trades = pl.read_parquet(open_run(project, "skilled").folder / TRADES)
-    assert trades["fold"].min() == 1
+    assert trades["fold"].min() >= 1
     assert trades.height > 100
     assert found["refused"]["no evidence for a size"] > 50
     backtest(project, open_run(project, "skilled"), Settings(cost_bps=0.1, **FAST))

@@ -27,8 +27,9 @@ SEEDS = 200
 class Family:
     """Sums over tables that are added one after the other, rows by trade day (`days`, (d,)).
 
-    relatives : daily profit by (horizon, threshold), horizon 0 for all together. books : closed trades of the strategy
-    and of the random walk's signal. random : daily profit of each seed (seeds, d), `random_used` its weights.
+    relatives : daily profit by (horizon, threshold), horizon 0 for all together. strategy, walk : closed trades of each
+    table, the strategy's and those of the random walk's signal; horizons : of the tables. random : daily profit of each
+    seed (seeds, d), `random_used` its weights.
     """
 
     days: I8
@@ -38,7 +39,6 @@ class Family:
     seeds: int = SEEDS
     relatives: dict[tuple[int, float], F8] = field(default_factory=dict)
     strategy: list[Book] = field(default_factory=list)
-    folds: list[I8] = field(default_factory=list)
     horizons: list[int] = field(default_factory=list)
     walk: list[Book] = field(default_factory=list)
     random: F8 = field(init=False)
@@ -63,7 +63,6 @@ class Family:
                 self.relatives[key] = self.relatives.get(key, 0.0) + made
         rows = taken(o, s.side)
         self.strategy.append(self._book(o, rows, s.side, weight))
-        self.folds.append(t.fold[rows])
         self.horizons.append(t.horizon)
         walk = np.sign(np.where(np.isfinite(t.walk), t.walk, 0.0)).astype(np.int8)
         self.walk.append(self._book(o, rows[walk[rows] != 0], walk, weight))

@@ -83,7 +83,7 @@ def _dataset(project: Project, run: Run) -> Dataset | None:
 
 
 def trade_days(tables: list[Forecasts], calendar: Calendar) -> I8:
-    """Open trade days from the first decision to the day after the last, which may hold its exit."""
+    """Open trade days from that of the first decision to that of the last horizon's end."""
     first = min(int(t.minute[0]) for t in tables)
     last = max(int(t.minute[-1]) + t.horizon for t in tables)
     return np.unique(calendar.grid(first, last + 1).day).astype(np.int64)

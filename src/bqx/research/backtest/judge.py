@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,17 +35,17 @@ def judge(book: Book, days: I8, pnl: F8, family: Family, trials: int, *, seed: i
     out: dict[str, Any] = {"summary": summary(book, days, pnl, seed=seed)}
     out["expectancy"] = [expectancy(book, len(days), k, seed=seed).as_dict() for k in STRESS]
     out["concentration"] = concentration(out["summary"]["months"])
-    out |= {"sharpe": None, "deflated": None, "pbo": None, "superior": None}
-    try:
-        found = sharpe_of(pnl, seed=seed)
-        out["sharpe"] = found.as_dict()
-        ratios = np.array([sharpe(matrix[:, k]) for k in range(matrix.shape[1])])
-        out["deflated"] = deflate(found, null_error(pnl), ratios, trials)
-    except CheckError as why:
-        missing["sharpe"] = missing["deflated"] = why.what
-    for name, measure in (("pbo", overfitting), ("superior", superior)):
+    out |= dict.fromkeys(("sharpe", "deflated", "pbo", "superior"))
+    ratios = np.array([sharpe(matrix[:, k]) for k in range(matrix.shape[1])])
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
+        "sharpe": lambda: sharpe_of(pnl, seed=seed).as_dict(),
+        "deflated": lambda: deflate(sharpe_of(pnl, seed=seed), null_error(pnl), ratios, trials),
+        "pbo": lambda: overfitting(matrix).as_dict(),
+        "superior": lambda: superior(matrix, seed=seed).as_dict(),
+    }
+    for name, measure in measures.items():
         try:
-            out[name] = measure(matrix).as_dict()
+            out[name] = measure()
         except CheckError as why:
             missing[name] = why.what
     if out["superior"] is not None:
@@ -83,7 +84,7 @@ def deflate(found: Sharpe, null: float, ratios: F8, trials: int) -> dict[str, An
 def benchmarks(family: Family, days: I8, *, seed: int = 0) -> dict[str, Any]:
     """Zero, random entries of equal turnover, and the random walk, all without caps, beside the strategy without them.
 
-    p_random : share of the random seeds that earn at least as much a unit of notional, with the strategy among them.
+    `p` of random: share of the seeds that earn at least as much a unit of notional, the strategy counted among them.
     """
     own, walk = Book.concat(family.strategy), Book.concat(family.walk)
     mine = expectancy(own, len(days), seed=seed)
@@ -131,8 +132,8 @@ def gates(found: dict[str, Any]) -> dict[str, Any]:
 def verdict(found: dict[str, Any]) -> str:
     """`no demonstrated skill` unless the intervals of Sharpe ratio and expectancy lie above 0 and the DSR clears."""
     low90 = found["expectancy"][0]["low90"]
-    if found["sharpe"] is None or low90 is None or found["sharpe"]["low"] <= 0.0 or low90 <= 0.0:
+    if found["sharpe"] is None or found["deflated"] is None or low90 is None:
         return NO_SKILL
-    if found["deflated"]["dsr"] < DSR_LEAST:
+    if found["sharpe"]["low"] <= 0.0 or low90 <= 0.0 or found["deflated"]["dsr"] < DSR_LEAST:
         return NO_SKILL
     return SHOWN if found["gates"]["GATE4"]["passed"] else FRAGILE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from bqx.base.runlog import current_run
 from bqx.base.version import __version__
 from bqx.market.calendar import Calendar, datetime_of
 from bqx.research.backtest.family import THRESHOLDS, Family
+from bqx.research.backtest.forecasts import Forecasts
 from bqx.research.backtest.inputs import Inputs, inputs, trade_days
 from bqx.research.backtest.judge import judge
 from bqx.research.backtest.market import Feed
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 I8 = NDArray[np.int64]
 Note = Callable[[str], None]
+Cell = tuple[int, int]
+"""Horizon and fold."""
 
 
 def backtest(project: Project, run: Run, settings: Settings, *, note: Note = lambda _: None) -> dict[str, Any]:
@@ -56,7 +59,8 @@ def backtest(project: Project, run: Run, settings: Settings, *, note: Note = lam
             table.add(o, market.grid)
         if int(market.estimated.sum()):
             shown.append(estimates(pair, one.read([pair], one.start, one.end)[pair], project.calendar))
-    most = _kelly(family, settings) if settings.sizing.kelly is not None else None
+    kelly = settings.sizing.kelly
+    most = None if kelly is None else _kelly(family, given.tables, kelly, project.calendar)
     done = simulate(given.feed.markets(), project.calendar, given.tables, setup, most=most, note=note)
     trials = record_trials(project.root, run, settings, family)
     result = _result(run, settings, given, setup, done, family, trials, days, project.calendar)
@@ -70,44 +74,49 @@ def record_trials(root: Path, run: Run, settings: Settings, family: Family) -> i
     keys, matrix = family.matrix()
     base = {"run": run.hash, **settings.as_dict()}
     ledger = Trials(root)
-    common = {"kind": "backtest", "model": str(run.head["estimator"]), "dataset": str(run.head["dataset_hash"]),
-              "lag_profile": str(run.head["lag_profile"]), "score_name": "daily Sharpe ratio, net"}  # fmt: skip
     rows = [
-        Trial(parameters={**base, "horizon": h, "threshold": k}, score=sharpe(matrix[:, i]), **common)  # type: ignore[arg-type]
-        for i, (h, k) in enumerate(keys)
+        Trial(
+            kind="backtest",
+            model=str(run.head["estimator"]),
+            parameters={**base, "horizon": horizon, "threshold": threshold},
+            lag_profile=str(run.head["lag_profile"]),
+            dataset=str(run.head["dataset_hash"]),
+            score=sharpe(matrix[:, k]),
+            score_name="daily Sharpe ratio, net",
+        )
+        for k, (horizon, threshold) in enumerate(keys)
     ]
     ledger.record(rows)
     return max(ledger.count(dataset=str(run.head["dataset_hash"])), len(rows))
 
 
-def _kelly(family: Family, settings: Settings) -> dict[tuple[int, int], float]:
-    """Cap by horizon and fold, from the trades of the folds before it; 0 in the first."""
-    fraction = settings.sizing.kelly
+def _kelly(family: Family, tables: Sequence[Forecasts], fraction: float, calendar: Calendar) -> dict[Cell, float]:
+    """Cap by horizon and fold, from the trades that ended on a day before the fold's first; 0 in the first fold."""
     net = np.concatenate([b.net() for b in family.strategy])
-    fold = np.concatenate(family.folds)
+    ended = np.concatenate([family.days[b.day] for b in family.strategy])
     horizon = np.concatenate([np.full(len(b), h) for b, h in zip(family.strategy, family.horizons, strict=True)])
-    out = {}
-    for h in set(family.horizons):
-        for f in range(int(fold.max(initial=0)) + 1):
-            earlier = net[(horizon == h) & (fold < f)]
-            out[h, f] = kelly_weight(earlier, fraction) if fraction is not None else 0.0
-    return out
+    first: dict[int, int] = {}
+    for t in tables:
+        for fold in np.unique(t.fold).tolist():
+            minute = int(t.minute[t.fold == fold][0])
+            first[fold] = min(minute, first.get(fold, minute))
+    return {
+        (h, fold): kelly_weight(net[(horizon == h) & (ended < calendar.trade_day(minute))], fraction)
+        for h in set(family.horizons)
+        for fold, minute in first.items()
+    }
 
 
 def _result(
     run: Run, settings: Settings, given: Inputs, setup: Setup, done: Simulated, family: Family, trials: int, days: I8,
     calendar: Calendar,
 ) -> dict[str, Any]:  # fmt: skip
-    keep = np.searchsorted(done.days, days)
-    pnl = done.pnl[keep]
-    rest = float(done.pnl.sum() - pnl.sum())
-    pnl[-1] += rest  # exits that waited beyond the last day
+    pnl = done.pnl[np.searchsorted(done.days, days)]
+    pnl[-1] += float(done.pnl.sum() - pnl.sum())  # exits that waited beyond the last day
     exits = np.array([calendar.trade_day(t.exited) for t in done.trades], np.int64)
     book = Book.of_trades(done.trades, np.minimum(np.searchsorted(days, exits), len(days) - 1))
     share = done.estimated / done.bars if done.bars else 0.0
-    source = (
-        "fixed" if settings.cost_bps is not None else "quotes" if not share else "estimated" if share == 1 else "mixed"
-    )
+    source = {0.0: "quotes", 1.0: "estimated"}.get(share, "mixed") if settings.cost_bps is None else "fixed"
     head = run.head
     return {
         "format": FORMAT,
