@@ -20,6 +20,8 @@ from benchmarks.soak.stages import stages_market, stages_three
 from benchmarks.soak.state import State
 from benchmarks.soak.tracker_kill import tracker_kill
 from benchmarks.soak.tracker_runs import tracker_runs
+from benchmarks.soak.train_phases import train_phases
+from benchmarks.soak.train_scale import train_scale
 from benchmarks.soak.year import year
 
 
@@ -97,6 +99,14 @@ CHECKS: dict[str, Check] = {
     "selection-planted": Check(
         "five planted columns of R2 0.005 beside decoys of correlation 0.9 are found among 2,640 candidates",
         planted, 10, "worlds", "benchmarks/test_selection_soak.py",
+    ),
+    "train-phases": Check(
+        "minutes to learn from: rotated phases against a fixed one, three rows a label against one and against all",
+        train_phases, 80, "worlds", "research/test_training_scale.py",
+    ),
+    "train-scale": Check(
+        "3 pairs x 2 horizons x 2 folds trained; the law of seconds on a held-back cell; 28 x 5 x 6 forecast",
+        train_scale, 7, "months", "research/test_training_scale.py",
     ),
     "year": Check(
         "28 simulated pairs, every dataset: time, size, memory, full verification",

@@ -29,12 +29,15 @@ COMMANDS = {
     "init": "Make a project folder.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
+    "runs": "Training runs: list, show, compare; sign one that is too good to be true.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
     "stage": "The plan: status by evidence, run, reports, graph, gaps.",
     "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
+    "train": "Walk-forward forecasts of pairs and horizons, judged for leaks, and signed models.",
     "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
+    "tune": "Choose an estimator's parameters inside one training window, for `bqx train --params`.",
 }
 
 
