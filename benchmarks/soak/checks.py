@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
@@ -41,6 +42,10 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "backtest": Check(
+        "backtests of planted skill pass the economics gate, of noise never; intervals hold 0 as often as they say",
+        backtests, 80, "worlds", "benchmarks/test_backtest_soak.py",
+    ),
     "causality-clock": Check(
         "Granger of 756 directed pairs over a month of 1-minute returns within 5 minutes, equal to statsmodels'",
         clock, 28, "pairs", "benchmarks/test_causality_soak.py",
