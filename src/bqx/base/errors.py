@@ -274,6 +274,31 @@ class CausalityStateError(BqxError):
     next_step = "remove the named folder and run it again; bars and features are not touched"
 
 
+class TrainingError(BqxError):
+    code, exit_code, title = "BQX825", 9, "some cells of a training run failed, or too few are done"
+    next_step = "read each cell's reason; the same `bqx train` command tries the failed ones only"
+
+
+class QuarantinedError(BqxError):
+    code, exit_code, title = "BQX826", 5, "a run is quarantined: its skill is too good to be true"
+    next_step = "look for the leak; `bqx train sign NAME` runs L1-L6 again and records who answers for it"
+
+
+class ForecastError(BqxError):
+    code, exit_code, title = "BQX827", 6, "a forecast table is absent or not what the contract says"
+    next_step = "train the run again under another name; docs/training.md lists the columns"
+
+
+class RunError(BqxError):
+    code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
+    next_step = "`bqx train list` names the runs; choose another name"
+
+
+class EvaluationError(BqxError):
+    code, exit_code, title = "BQX831", 5, "the forecasts of a run cannot be judged"
+    next_step = "read how many rows, pairs or columns are missing; train on more folds or a longer history"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
