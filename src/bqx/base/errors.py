@@ -281,7 +281,7 @@ class TrainingError(BqxError):
 
 class QuarantinedError(BqxError):
     code, exit_code, title = "BQX826", 5, "a run is quarantined: its skill is too good to be true"
-    next_step = "look for the leak; `bqx train sign NAME` runs L1-L6 again and records who answers for it"
+    next_step = "look for the leak; `bqx runs sign NAME` runs L1-L6 again and records who answers for it"
 
 
 class ForecastError(BqxError):
@@ -291,7 +291,27 @@ class ForecastError(BqxError):
 
 class RunError(BqxError):
     code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
-    next_step = "`bqx train list` names the runs; choose another name"
+    next_step = "`bqx runs list` names the runs; choose another name"
+
+
+class ArtefactError(BqxError):
+    code, exit_code, title = "BQX821", 6, "a model's files are changed, incomplete, unsigned or of a key nobody trusts"
+    next_step = "take the artefact from its source again; never add a key to the trusted ones only to make it load"
+
+
+class EstimatorError(BqxError):
+    code, exit_code, title = "BQX822", 5, "an estimator cannot be loaded, breaks its contract or is not admitted"
+    next_step = "read which check it fails; everything else works without it: docs/models.md"
+
+
+class TuningError(BqxError):
+    code, exit_code, title = "BQX823", 6, "a study cannot go on, or its result cannot be used"
+    next_step = "choose another name for the study, or run `bqx tune` with the options it was begun with"
+
+
+class IntervalError(BqxError):
+    code, exit_code, title = "BQX824", 5, "prediction intervals cannot be calibrated"
+    next_step = "give a longer history: a calibration part needs enough rows that training did not see"
 
 
 class EvaluationError(BqxError):

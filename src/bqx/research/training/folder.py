@@ -134,7 +134,7 @@ def open_run(project: Project, name: str) -> Run:
     """A run by name; UsageError lists what there is."""
     folder = project.root / FOLDER / check_name(name)
     if not (folder / HEAD).is_file():
-        have = ", ".join(names(project.root)) or "none: `bqx train run NAME --dataset D`"
+        have = ", ".join(names(project.root)) or "none: `bqx train NAME --dataset D`"
         raise UsageError(f"no training run {name!r}", fix=f"there is {have}")
     return Run.read(folder)
 
