@@ -319,6 +319,21 @@ class EvaluationError(BqxError):
     next_step = "read how many rows, pairs or columns are missing; train on more folds or a longer history"
 
 
+class BacktestError(BqxError):
+    code, exit_code, title = "BQX834", 2, "a backtest was set up in a way that cannot be"
+    next_step = "correct the named setting; docs/backtest.md lists them"
+
+
+class BacktestInputError(BqxError):
+    code, exit_code, title = "BQX835", 4, "forecasts and bars do not give a backtest"
+    next_step = "read what is missing: forecasts of the run, bars of its pairs, or enough days and trades"
+
+
+class BrokerError(BqxError):
+    code, exit_code, title = "BQX836", 5, "an order or a bar that the simulated broker cannot take"
+    next_step = "orders need known pairs and unique ids; bars must come in order, a minute once"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
