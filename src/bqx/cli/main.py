@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "The main job from bars to an honest answer, as one HTML page.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
+    "models": "The registry: gates, promotion, lineage, comparison of trained models.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
