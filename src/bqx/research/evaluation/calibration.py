@@ -34,20 +34,37 @@ class Calibration:
 
 
 def calibrate(y: F8, f: F8, lags: int) -> Calibration | None:
-    """Regress y (n,) on f (n,), rows in order of time, errors robust over `lags` rows.
+    """Regress y (n,) on f (n,), rows in order of time, errors robust over `lags` rows; see :func:`from_moments`."""
+    return from_moments(moments(y, f), lags)
 
-    None when f is constant: it has no slope. EvaluationError below 50 rows.
+
+def moments(y: F8, f: F8) -> F8:
+    """What the regression needs of rows: 1, f, f^2, y, f y. Shape (n, 5); rows of one time may be added up."""
+    return np.column_stack([np.ones(len(y)), f, f * f, y, f * y])
+
+
+def from_moments(table: F8, lags: int) -> Calibration | None:
+    """From :func:`moments`, added up over the pairs and bars of a time or not, (times, 5) in order of time.
+
+    Newey-West over `lags` times of the sums, so that pairs moving together are paid for. None when the forecast is
+    constant: it has no slope. EvaluationError below 50 rows.
     """
-    n = len(y)
+    n, sf, sff, sy, sfy = (float(v) for v in table.sum(axis=0))
     if n < FEWEST:
-        raise EvaluationError(f"a calibration of {n} forecasts asked, {FEWEST} are the least")
-    scale = float(f.std())
-    if not scale > 1e-12 * max(float(np.abs(f).max()), 1e-300):
+        raise EvaluationError(f"a calibration of {int(n)} forecasts asked, {FEWEST} are the least")
+    mean, square = sf / n, sff / n
+    if not square - mean * mean > 1e-20 * square:
         return None
-    X = np.column_stack([np.ones(n), f / scale])
-    bread = np.linalg.inv(X.T @ X)
-    beta = bread @ (X.T @ y)
-    cov = bread @ long_run(X * (y - X @ beta)[:, None], lags) @ bread
+    scale = math.sqrt(square - mean * mean)
+    unit = table / np.array([1.0, scale, scale * scale, 1.0, scale])
+    design = np.array([[n, sf / scale], [sf / scale, sff / scale**2]])
+    bread = np.linalg.inv(design)
+    beta = bread @ np.array([sy, sfy / scale])
+    scores = np.column_stack([
+        unit[:, 3] - beta[0] * unit[:, 0] - beta[1] * unit[:, 1],
+        unit[:, 4] - beta[0] * unit[:, 1] - beta[1] * unit[:, 2],
+    ])  # fmt: skip
+    cov = bread @ long_run(scores, lags) @ bread
     off = beta - np.array([0.0, scale])
     wald = float(off @ np.linalg.solve(cov, off))
     errors = np.sqrt(np.diag(cov))
@@ -57,6 +74,6 @@ def calibrate(y: F8, f: F8, lags: int) -> Calibration | None:
         a_error=float(errors[0]),
         b_error=float(errors[1] / scale),
         wald=wald,
-        p=chi2_tail(wald, 2) if math.isfinite(wald) else 0.0,
-        n=n,
+        p=chi2_tail(wald, 2),
+        n=int(n),
     )

@@ -34,6 +34,13 @@ class Coverage:
         return asdict(self)
 
 
+def ratio(top: F8, bottom: F8, lags: int) -> tuple[float, float]:
+    """Sum of `top` over sum of `bottom` (times,) and its Newey-West error over `lags` rows, by the delta method."""
+    total = float(bottom.sum())
+    share = float(top.sum()) / total
+    return share, math.sqrt(max(float(long_run((top - share * bottom)[:, None], lags)[0, 0]), 0.0)) / total
+
+
 def coverage(table: F8, nominal: float, lags: int, *, slack: float = SLACK["pooled"]) -> Coverage:
     """Of rows (times, 3): outcomes inside, outcomes, widths added up; times in order, all of them, so that a stratum's
     empty rows keep their place. Newey-West over `lags` rows of the table. EvaluationError below 50 outcomes."""
@@ -41,8 +48,7 @@ def coverage(table: F8, nominal: float, lags: int, *, slack: float = SLACK["pool
     total = float(n.sum())
     if total < 50:
         raise EvaluationError(f"a coverage of {int(total)} outcomes asked, 50 are the least")
-    share = float(inside.sum()) / total
-    error = math.sqrt(max(float(long_run((inside - share * n)[:, None], lags)[0, 0]), 0.0)) / total
+    share, error = ratio(inside, n, lags)
     return Coverage(
         nominal=nominal,
         share=share,
