@@ -17,6 +17,7 @@ from bqx.base.version import __version__
 from bqx.cli.common import App
 
 COMMANDS = {
+    "backtest": "Trade the forecasts of a training run with costs, and judge what is left.",
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
     "console": "The read-only web console of a project, on this machine.",

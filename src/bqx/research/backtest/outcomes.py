@@ -26,9 +26,9 @@ class Outcomes:
     """Rows (n,) of one pair and horizon.
 
     ready : a position may be decided here (quoted bar, no zone). fills : its order is carried out. gross_bps : of a
-    long position. cost_bps : spread, slippage, commission of both sides. long_financing, short_financing : bps. day : trade
-    day of the exit. until : minute whose close decides the exit, the first at which a new position may be decided.
-    spread_bps : of a round trip as quoted at t, what the signal knows.
+    long position. cost_bps : spread, slippage, commission of both sides. long_financing, short_financing : bps.
+    day : trade day of the exit. until : minute whose close decides the exit, the first at which a new position may be
+    decided. spread_bps : of a round trip as quoted at t, what the signal knows.
     """
 
     table: Forecasts
