@@ -120,15 +120,17 @@ def economics(e: Evidence) -> Found:
     data = e.backtest
     if data is None:
         return _none("the run was not traded on history")
-    once, more = data["expectancy"]["1"], data["expectancy"]["1.5"]
-    figures = {"mean": once["mean"], "low": once["low"], "stressed": more["mean"], "trades": once["trades"]}
-    if not once["trades"]:
+    by_stress = {x["stress"]: x for x in data["expectancy"]}
+    once, more = by_stress[1.0], by_stress[1.5]
+    source = data["spread"]["source"]
+    figures = {"mean": once["mean"], "low": once["low90"], "stressed": more["mean"], "spread": source}
+    if once["mean"] is None:
         return "fail", "no trade was worth its cost", figures
-    bad = [] if once["low"] > 0 else [f"net expectancy {once['mean']:.3f} bps, lower bound {once['low']:.3f}"]
-    bad += [] if more["mean"] > 0 else [f"at 1.5 x cost {more['mean']:.3f} bps a trade"]
-    return _of(
-        bad, f"{once['mean']:.3f} bps a trade, lower bound {once['low']:.3f}, at 1.5 x {more['mean']:.3f}", figures
-    )
+    if once["low90"] is None:
+        return _none("fewer than 20 trade days say nothing of net expectancy")
+    said = f"{once['mean']:.3f} bps a trade, 90 % lower bound {once['low90']:.3f}, {more['mean']:.3f} at 1.5 x cost"
+    bad = [] if once["low90"] > 0 and more["mean"] > 0 else [said]
+    return _of(bad, f"{said}; spreads: {source}", figures)
 
 
 def overfitting(e: Evidence) -> Found:
@@ -136,13 +138,13 @@ def overfitting(e: Evidence) -> Found:
     data = e.backtest
     if data is None:
         return _none("the run was not traded on history")
-    dsr, pbo = data["standard"]["deflated_sharpe"], data["standard"]["pbo"]
-    figures = {"deflated_sharpe": dsr, "pbo": pbo, "trials": data["trials"]}
-    if dsr is None or pbo is None:
-        return _none("too few days or trades for a deflated Sharpe ratio and PBO")
-    bad = [] if dsr >= LEAST_SHARPE_CHANCE else [f"deflated Sharpe {dsr:.3f} below {LEAST_SHARPE_CHANCE}"]
+    if data["deflated"] is None or data["pbo"] is None:
+        return _none("; ".join(f"{k}: {v}" for k, v in sorted(data["missing"].items()) if k in ("deflated", "pbo")))
+    dsr, pbo, trials = data["deflated"]["dsr"], data["pbo"]["pbo"], data["deflated"]["trials"]
+    figures = {"deflated_sharpe": dsr, "pbo": pbo, "trials": trials}
+    bad = [] if dsr >= LEAST_SHARPE_CHANCE else [f"deflated Sharpe ratio {dsr:.3f} below {LEAST_SHARPE_CHANCE}"]
     bad += [] if pbo <= MOST_PBO else [f"PBO {pbo:.3f} above {MOST_PBO}"]
-    return _of(bad, f"deflated Sharpe {dsr:.3f}, PBO {pbo:.3f}, {data['trials']} trials", figures)
+    return _of(bad, f"deflated Sharpe ratio {dsr:.3f} and PBO {pbo:.3f} after {trials} trials", figures)
 
 
 def stability(e: Evidence) -> Found:
@@ -157,7 +159,7 @@ def stability(e: Evidence) -> Found:
     sign = 1.0 if target["pooled"]["skill"] > 0 else -1.0
     agree = sum(f * sign > 0 for f in folds) / len(folds)
     chosen = selection_stability(e)
-    month = traded["largest_month_share"]
+    month = traded["concentration"]
     figures = {"folds": agree, "selection": chosen, "month": month}
     bad = [] if agree >= LEAST_AGREEING_FOLDS else [f"{100 * agree:.0f} % of folds share the sign of the skill"]
     if chosen is not None and chosen < LEAST_STABILITY:

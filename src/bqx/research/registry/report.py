@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bqx.base.provenance import computed
-from bqx.base.report import Badge, Heading, KeyValues, Note, Report, Table, Text, Tone
+from bqx.base.report import Badge, Cell, Heading, KeyValues, Note, Report, Table, Text, Tone
 from bqx.research.evaluation.standard import shown
 from bqx.research.registry.evidence import Evidence
 from bqx.research.registry.gates import Gate, judge
@@ -54,7 +54,9 @@ def model_report(registry: Registry, model: Model) -> Report:
 
 
 def gate_table(gates: list[Gate]) -> Table:
-    rows = [[g.name, g.title, Badge(g.verdict, TONES[g.verdict]), g.reason, g.source.replace("`", "")] for g in gates]
+    rows: list[list[Cell]] = [
+        [g.name, g.title, Badge(g.verdict, TONES[g.verdict]), g.reason, g.source.replace("`", "")] for g in gates
+    ]
     return Table(("gate", "of", "verdict", "why", "evidence from"), rows, "A gate without evidence blocks")
 
 
