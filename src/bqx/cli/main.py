@@ -30,11 +30,13 @@ COMMANDS = {
     "models": "The registry: gates, promotion, lineage, comparison of trained models.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
+    "runs": "Training runs: list, show, compare; sign one that is too good to be true.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
     "stage": "The plan: status by evidence, run, reports, graph, gaps.",
     "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
+    "train": "Walk-forward forecasts of pairs and horizons, judged for leaks, and signed models.",
     "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
 }
 

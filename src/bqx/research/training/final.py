@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-from bqx.base.errors import BqxError
-from bqx.research.artefact import Signer
+from bqx.base.errors import BqxError, UsageError
+from bqx.research.artefact import Artefact, Signer
 from bqx.research.artefact.fit import assemble
 from bqx.research.artefact.folder import MANIFEST
 from bqx.research.artefact.horizon import fit_together
@@ -16,6 +17,7 @@ from bqx.research.training.folder import Run
 from bqx.research.training.one_thread import one_thread
 from bqx.research.training.order import Order
 from bqx.research.training.pool import Failure, Note
+from bqx.research.training.quarantine import check_quarantine
 from bqx.research.training.rows import PairRows
 
 
@@ -44,6 +46,19 @@ def done(run: Run, pair: str) -> bool:
     """Whether the pair's artefact is there and of this run; only loading it checks every byte."""
     path = run.artefact(pair) / MANIFEST
     return path.is_file() and json.loads(path.read_text("utf-8")).get("run_hash") == run.hash
+
+
+def inputs(run: Run, root: Path) -> list[str]:
+    """Columns that the run's models take, in order of first use; every artefact is loaded, so what is not signed by a
+    key the project trusts is refused.
+
+    Raises QuarantinedError or TrainingError when the run is not usable, UsageError when it has no artefacts.
+    """
+    check_quarantine(run)
+    pairs = [p for p in run.pairs if run.artefact(p).is_dir()]
+    if not pairs:
+        raise UsageError(f"run {run.name} has no artefacts", fix="`bqx train` makes them when there is a signing key")
+    return list(dict.fromkeys(name for p in pairs for name in Artefact.load(run.artefact(p), root).columns))
 
 
 def _fit(

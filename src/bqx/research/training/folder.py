@@ -105,6 +105,11 @@ class Run:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return data if data.get("run_hash") == self.hash else None
 
+    @property
+    def closed(self) -> bool:
+        """Quarantined and not signed: its figures are kept back."""
+        return self.state == "quarantined" and self.signed is None
+
     def forecast_path(self, pair: str, horizon: int) -> Path:
         return self.folder / "forecasts" / f"{pair}_{horizon}.parquet"
 

@@ -20,6 +20,9 @@ from bqx.research.training.lock import only_one
 from bqx.research.training.order import Order
 from bqx.research.training.pool import Note, work
 
+FIGURES = ("scores", "pooled")
+"""Of a result; kept back while a run is quarantined."""
+
 
 def train(
     order: Order,
@@ -46,8 +49,10 @@ def train(
         kept = Kept(folder / "cells")
         failures = work(order, kept, workers=workers, retries=retries, note=note)
         state, result = assemble(run, order, kept, quorum)
-        usable = state == "done" or (state == "quarantined" and run.signed is not None)
-        if usable and signer is not None:
+        signed = run.signed is not None
+        if state == "quarantined" and not signed:
+            result = {k: v for k, v in result.items() if k not in FIGURES}
+        if signer is not None and (state == "done" or (state == "quarantined" and signed)):
             failures += make_artefacts(run, order, signer, workers=workers, note=note)
         run = run.with_state(state, {**result, "failures": [f.as_dict() for f in failures]})
         event("train.end", run=name, state=run.state, failures=len(failures))
