@@ -126,8 +126,8 @@ def _show(found: dict[str, Any], page: str) -> None:
     s, d, e, total = found["sharpe"], found["deflated"], found["expectancy"][0], found["summary"]
     click.echo(f"backtest of {found['run']}: {found['verdict']}{mark}")
     spread = found["spread"]["source"] + (" (ESTIMATED)" if found["spread"]["estimated"] else "")
-    click.echo(f"{total['trades']:,} trades on {total['days']} days, turnover {total['turnover']:,.0f} x equity a year; "
-               f"spreads: {spread}")  # fmt: skip
+    click.echo(f"{total['trades']:,} trades on {total['days']} days, turnover {total['turnover']:,.0f} x equity a "
+               f"year; spreads: {spread}")  # fmt: skip
     if s is None or d is None:
         click.echo(f"no Sharpe ratio: {found['missing']['sharpe']}")
     else:

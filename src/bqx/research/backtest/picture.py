@@ -52,6 +52,7 @@ def _panel(values: F8, top: float, tall: float, name: str, ink: str) -> list[str
         f'<polyline points="{points}" fill="none" stroke="{ink}" stroke-width="1.6"/>',
         f'<text x="{_LEFT - 6:g}" y="{top - 2:.1f}" text-anchor="start" fill="currentColor">{name}, bps</text>',
     ]
-    for v in dict.fromkeys((low, high, 0.0)):
-        out.append(f'<text x="{_LEFT - 6:g}" y="{y(v) + 4:.1f}" text-anchor="end" fill="currentColor">{v:,.0f}</text>')
-    return out
+    return out + [
+        f'<text x="{_LEFT - 6:g}" y="{y(v) + 4:.1f}" text-anchor="end" fill="currentColor">{v:,.0f}</text>'
+        for v in dict.fromkeys((low, high, 0.0))
+    ]

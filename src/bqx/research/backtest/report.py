@@ -141,7 +141,7 @@ def _selection(found: dict[str, Any]) -> Table:
         ("probability of backtest overfitting", "pbo", "pbo", "CSCV", 3),
         ("p that no setting of the family beats not trading", "superior", "consistent", "Hansen 2005", 3),
     )
-    rows: list[list[Cell]] = [[text, _part(found, *rest)] for text, *rest in questions]
+    rows: list[list[Cell]] = [[text, _part(found, part, key, how, n)] for text, part, key, how, n in questions]
     return Table(("question", "answer"), rows, "Selection: every trial on this dataset counts")
 
 
@@ -161,8 +161,16 @@ def _refused(found: dict[str, Any]) -> Table:
 
 
 def _spreads(found: dict[str, Any]) -> list[Table]:
-    rows = [[r["pair"], r["session"], r["volatility"], computed(r["spread_bps"], "bps", "median at decisions", digits=2),
-             r["rows"]] for r in found["spread"]["table"]]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [
+            r["pair"],
+            r["session"],
+            r["volatility"],
+            _num(r["spread_bps"], "bps", "median at decisions", 2, None),
+            r["rows"],
+        ]
+        for r in found["spread"]["table"]
+    ]
     head = ("pair", "session", "volatility", "round trip", "rows")
     out = [Table(head, rows, "Spread at the time of the decision")]
     if found["spread"]["estimators"]:

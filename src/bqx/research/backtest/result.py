@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ FORMAT = 1
 
 def write_result(folder: Path, result: dict[str, Any], trades: list[Trade]) -> None:
     """The trades first, the result last: a result is complete."""
-    columns = [t.as_dict() for t in trades]
-    frame = pl.DataFrame(columns) if columns else pl.DataFrame()
+    names = [*(f.name for f in fields(Trade)), "net_bps"]
+    frame = pl.DataFrame({k: [getattr(t, k) for t in trades] for k in names})
     with replacing(folder / TRADES) as temp:
         frame.write_parquet(temp, compression="zstd")
     write_text(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")

@@ -54,6 +54,8 @@ def superior(
     z = math.sqrt(t) * mean / unit
     statistic = max(float(z.max()), 0.0)
     drawn = resampled_sums(x, length, draws, seed) / t
+    if statistic == 0.0:  # none is ahead, so nothing speaks for any; draws of 0 must not count as surprises
+        return Superior(1.0, 1.0, 1.0, int(alive[z.argmax()]), x.shape[1], length)
     threshold = -math.sqrt(2.0 * math.log(math.log(t)))
     centres = (np.maximum(mean, 0.0), np.where(t_values >= threshold, mean, 0.0), mean)
     p = [float((np.maximum((math.sqrt(t) * (drawn - c) / unit).max(axis=1), 0.0) > statistic).mean()) for c in centres]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from bqx.base.errors import BacktestError, BrokerError
 from bqx.research.backtest.market import Bar
@@ -76,9 +75,6 @@ class Trade:
     def net_bps(self) -> float:
         return self.gross_bps - self.cost_bps - self.financing_bps
 
-    def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "net_bps": self.net_bps}
-
 
 @dataclass(slots=True)
 class _Open:
@@ -96,7 +92,8 @@ class Trader:
     """Steps through minutes with any broker: the backtest, paper trading and a live desk run this same class.
 
     demonstrated : False holds every signal back (a model without all gates). After each step `trades` holds the closed
-    positions and `refused` how many orders were not sent or not filled, by reason.
+    positions and `refused` how many forecasts did
+    not lead to a position, by reason (those below cost are not counted).
     """
 
     broker: Broker
@@ -123,16 +120,14 @@ class Trader:
         wanted = []
         for d in decisions:
             quote = bar.quotes.get(d.pair)
-            if quote is None:
-                self.refused["gap"] += 1
+            if quote is None or (d.pair, d.horizon) in self._sleeves:
+                self.refused["gap" if quote is None else "position open"] += 1
                 continue
             blocked = self.zones.reason(bar.minute, bar.minute_of_day, d.left, d.horizon)
             cost = 2.0 * quote.half_close
-            s = signal(d.f4, d.sigma, cost, d.horizon, self.rule, demonstrated=self.demonstrated)
-            if s.side and blocked is not None:
+            s = signal(d.f4, d.sigma, cost, d.horizon, self.rule, demonstrated=self.demonstrated, blocked=blocked)
+            if not s.side and s.reason == blocked and blocked is not None:
                 self.refused[blocked] += 1
-            elif s.side and (d.pair, d.horizon) in self._sleeves:
-                self.refused["position open"] += 1
             elif s.side:
                 wanted.append((-s.strength, d.pair, d.horizon, s, d))
         if wanted:

@@ -9,7 +9,7 @@ from bqx.market.calendar import Calendar
 from bqx.research.backtest.costs import Costs
 from bqx.research.backtest.financing import nights, settlement
 from bqx.research.backtest.market import Bar, Quote
-from bqx.research.backtest.zones import NEWS, ROLLOVER, ZONES, NoTrade
+from bqx.research.backtest.zones import NoTrade
 from bqx.research.broker.contract import Charge, Event, Fill, Order, Reject, Why
 
 NEVER_CLOSES = 1 << 40
@@ -120,8 +120,7 @@ class SimulatedBroker:
             return "closure"
         if quote is None or bar.minute > due:
             return "gap"
-        zone = int(self.zones.codes(bar.minute, bar.minute_of_day, NEVER_CLOSES, 1)[0])
-        return ZONES[zone] if zone in (ROLLOVER, NEWS) else None
+        return self.zones.reason(bar.minute, bar.minute_of_day, NEVER_CLOSES, 1)
 
     def _price(self, quote: Quote) -> tuple[float, float]:
         f = self.costs.fraction
