@@ -25,6 +25,7 @@ COMMANDS = {
     "config": "Show the configuration and where each value comes from.",
     "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
+    "evaluate": "What a training run is worth: skill with its interval, tests, calibration, coverage.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
     "models": "The registry: gates, promotion, lineage, comparison of trained models.",

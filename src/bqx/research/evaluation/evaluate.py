@@ -13,6 +13,7 @@ from bqx.base.atomic import write_text
 from bqx.base.errors import EvaluationError, UsageError
 from bqx.base.runlog import current_run
 from bqx.market.calendar import Calendar
+from bqx.research.evaluation.judge import QUARANTINED, SKILL
 from bqx.research.evaluation.rows import BASELINES, TARGETS, Rows, rows_of
 from bqx.research.evaluation.spread import SpreadFound, SpreadSums
 from bqx.research.evaluation.standard import standard
@@ -60,15 +61,22 @@ class Evaluation:
         return bool(self.too_good) and self.signed is None
 
     @property
+    def word(self) -> str:
+        """The verdict in a few words."""
+        if self.quarantined:
+            return QUARANTINED
+        pooled = self.pooled.pooled
+        if pooled.quarantined and self.signed is not None:
+            return f"{SKILL}, too good for L14, signed by {self.signed.get('by', 'somebody')}"
+        return pooled.verdict
+
+    @property
     def verdict(self) -> str:
         """One sentence with the pooled skill, its interval and what noise gets."""
         p = self.pooled.pooled
         share = f"{100 * p.walk.skill:.2f} % ({100 * p.walk.low:.2f} to {100 * p.walk.high:.2f})"
-        word = "quarantined: too good to be true, look for a leak" if self.quarantined else p.verdict
-        if not self.quarantined and p.quarantined and self.signed:
-            word = f"too good to be true, signed off by {self.signed.get('by', 'nobody')}"
         label = "SIMULATED DATA: " if self.simulated else ""
-        where = f"{label}{word}: {share} over all pairs and horizons, target {self.primary}"
+        where = f"{label}{self.word}: {share} over all pairs and horizons, target {self.primary}"
         return f"{where}; pure noise gets up to {100 * p.noise.high:.2f} %"
 
     def as_dict(self) -> dict[str, Any]:
@@ -139,7 +147,7 @@ def evaluate(
         signed=run.signed,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    out = replace(out, facts={**out.facts, "horizons": sorted({h for _, h in wanted}), "verdict": out.verdict})
+    out = replace(out, facts={**out.facts, "horizons": sorted({h for _, h in wanted}), "verdict": out.word})
     if complete:
         write_text(run.folder / NAME, json.dumps(out.as_dict(), indent=1, allow_nan=False) + "\n")
     return out

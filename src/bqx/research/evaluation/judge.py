@@ -22,6 +22,7 @@ from bqx.research.skill import DRAWS, FEWEST, NO_SKILL, TOO_GOOD_HITS, TOO_GOOD_
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 RANDOM_WALK = "random walk"
+SKILL, QUARANTINED = "skill against the random walk", "quarantined: too good to be true, look for a leak"
 SURE_SKILL, SURE_HITS = 0.025, 0.54
 """What the lower bound must exceed before a figure above the limits of L14 is held for a leak and not for luck."""
 
@@ -76,8 +77,8 @@ class Found:
     @property
     def verdict(self) -> str:
         if self.quarantined:
-            return "quarantined: too good to be true, look for a leak"
-        return "skill against the random walk" if self.demonstrated else NO_SKILL
+            return QUARANTINED
+        return SKILL if self.demonstrated else NO_SKILL
 
     def as_dict(self) -> dict[str, Any]:
         walk = self.walk

@@ -59,12 +59,21 @@ def rows_of(
 ) -> Rows:
     """From a forecast table, and tables of other runs that are to be beaten; rows are those that all have.
 
-    Raises EvaluationError when nothing is left.
+    Raises EvaluationError when nothing is left, or when another run's truths are not these.
     """
     table = table.drop_nulls(["y3", "y4", "r"])
     for name, other in (others or {}).items():
-        mine = other.select("position", pl.col("f3").alias(f"{name}|y3"), pl.col("f4").alias(f"{name}|y4"))
+        mine = other.select("position", f3="f3", f4="f4", t3="y3", t4="y4")
+        mine = mine.rename({"f3": f"{name}|y3", "f4": f"{name}|y4"})
         table = table.join(mine, on="position", how="inner", maintain_order="left")
+        odd = table.filter(((pl.col("y3") - pl.col("t3")).abs() > 1e-9) | ((pl.col("y4") - pl.col("t4")).abs() > 1e-9))
+        if odd.height:
+            raise EvaluationError(
+                f"run {name} has other truths on {odd.height} of {table.height} common rows",
+                where=f"{pair}, h = {horizon}",
+                fix="compare runs of one dataset",
+            )
+        table = table.drop("t3", "t4")
     if table.is_empty():
         raise EvaluationError("no test row has a truth in every run", where=f"{pair}, h = {horizon}")
     minute = (table["ts_utc"].to_physical() // 60_000_000).to_numpy()

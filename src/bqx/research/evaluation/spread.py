@@ -134,7 +134,7 @@ class SpreadSums:
                 except EvaluationError:  # fewer than 50 outcomes say nothing of a stratum; the report counts strata
                     continue
         return SpreadFound(
-            coverage=held,
+            coverage={name: dict(sorted(parts.items(), key=_place)) for name, parts in held.items()},
             pit={part: pit_test(counts, LEVELS, lags) for part, counts in self.pits.items()},
             pinball={k: lost / n for k, (lost, n) in self.pinballs.items()},
             crps=self._gain("crps"),
@@ -150,6 +150,12 @@ class SpreadSums:
         drawn = resampled_sums(np.ascontiguousarray(table[:, 1:]), block, self.draws, self.seed)
         low, high = np.quantile(1.0 - drawn[:, 1] / drawn[:, 0], [0.025, 0.975]).tolist()
         return Gain(model / n, walk / n, 1.0 - model / walk, low, high, int(n))
+
+
+def _place(part: tuple[str, Coverage]) -> tuple[int, int]:
+    """Pooled, horizons, then strata as they came."""
+    name = part[0]
+    return (0, 0) if name == "pooled" else (1, int(name[4:])) if name.startswith("h = ") else (2, 0)
 
 
 def _plus(tables: dict[str, F8], part: str, table: F8) -> None:

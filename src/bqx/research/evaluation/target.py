@@ -26,6 +26,7 @@ from bqx.research.skill import DRAWS
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 POOLED = ("pooled", "")
+KINDS = ("horizon", "pair", "session", "tercile", "fold")
 TENTHS = 10
 
 
@@ -73,7 +74,7 @@ class TargetFound:
 class TargetSums:
     """Takes cells one by one, so that no more than one is in memory, then judges.
 
-    numbers : of all times; benchmarks : names that every cell has.
+    numbers : of all times; benchmarks : names that every cell has. kinds : of parts to judge beside the pooled whole.
     """
 
     target: str
@@ -81,6 +82,7 @@ class TargetSums:
     benchmarks: tuple[str, ...]
     seed: int = 0
     draws: int = DRAWS
+    kinds: tuple[str, ...] = KINDS
     spacings: list[int] = field(default_factory=list)
     sums: Sums = field(init=False)
     cells: list[Cell] = field(default_factory=list)
@@ -100,7 +102,10 @@ class TargetSums:
         parts += [(("session", name), rows.session == k) for k, name in enumerate(SESSIONS)]
         parts += [(("tercile", name), rows.tercile == k) for k, name in enumerate(TERCILES)]
         parts += [(("fold", str(k)), rows.fold == k) for k in np.unique(rows.fold).tolist()]
-        whole = self.sums.add(rows, self.target, parts)
+        kept = [
+            (key, mask) for key, mask in parts if key[0] in ("pooled", *self.kinds) and (mask is None or mask.any())
+        ]
+        whole = self.sums.add(rows, self.target, kept)
         at, n = self.sums.when(rows), len(self.numbers)
         total = added(moments(y, f), at, n)
         self.moments[rows.horizon] = self.moments[rows.horizon] + total if rows.horizon in self.moments else total
@@ -121,7 +126,7 @@ class TargetSums:
                 draws=self.draws,
             )
         except EvaluationError as error:
-            self.left_out.append(str(error))
+            self.left_out.append(f"{error.where}: {error.what}")
             return
         self.cells.append(cell_of(rows, self.target, found))
 
@@ -139,13 +144,13 @@ class TargetSums:
     def found(self) -> TargetFound:
         """Judge everything added; EvaluationError when all together are too few."""
         pooled = self._judge(POOLED)
-        parts: dict[str, list[Found]] = {k: [] for k in ("horizon", "pair", "session", "tercile", "fold")}
+        parts: dict[str, list[Found]] = {k: [] for k in KINDS}
         for kind, name in self.sums.tables:
             if kind in parts:
                 try:
                     one = self._judge((kind, name))
                 except EvaluationError as error:
-                    self.left_out.append(str(error))
+                    self.left_out.append(f"{error.where}: {error.what}")
                     continue
                 parts[kind].append(replace(one, gated=not pooled.demonstrated))
         parts["horizon"].sort(key=lambda f: f.horizon or 0)
