@@ -107,14 +107,17 @@ def test_noise_rises_nowhere_whatever_else_is_recorded(world: World) -> None:
         promote(world.registry, world.registry.model("eurusd"), **ME)
 
 
+def expectancy(mean: float | None, low: float | None, stressed: float | None) -> dict[str, Any]:
+    return {"expectancy": [{"stress": 1.0, "mean": mean, "low90": low}, {"stress": 1.5, "mean": stressed}]}
+
+
 @pytest.mark.parametrize(
     ("gate", "change", "verdict"),
     [
-        ("GATE4", {"expectancy": [{"stress": 1.0, "mean": 0.9, "low90": -0.1}, {"stress": 1.5, "mean": 0.5}]}, "fail"),
-        ("GATE4", {"expectancy": [{"stress": 1.0, "mean": 0.9, "low90": 0.1}, {"stress": 1.5, "mean": -0.1}]}, "fail"),
-        ("GATE4", {"expectancy": [{"stress": 1.0, "mean": None, "low90": None}, {"stress": 1.5, "mean": None}]}, "fail"),
-        ("GATE4", {"expectancy": [{"stress": 1.0, "mean": 1.0, "low90": None}, {"stress": 1.5, "mean": 1.0}]},
-         "no evidence"),
+        ("GATE4", expectancy(0.9, -0.1, 0.5), "fail"),
+        ("GATE4", expectancy(0.9, 0.1, -0.1), "fail"),
+        ("GATE4", expectancy(None, None, None), "fail"),
+        ("GATE4", expectancy(1.0, None, 1.0), "no evidence"),
         ("GATE5", {"deflated": {"dsr": 0.94, "trials": 3}}, "fail"),
         ("GATE5", {"pbo": {"pbo": 0.21}}, "fail"),
         ("GATE5", {"pbo": None, "missing": {"pbo": "too few days"}}, "no evidence"),
