@@ -13,6 +13,7 @@ from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
 from benchmarks.soak.kill import kill
 from benchmarks.soak.migrate import migrate_stage
+from benchmarks.soak.models_gates import models_gates
 from benchmarks.soak.postgres_copy import postgres_copy
 from benchmarks.soak.postgres_leaves import postgres_leaves
 from benchmarks.soak.promises import promises
@@ -73,6 +74,10 @@ CHECKS: dict[str, Check] = {
     "migrate-stage": Check(
         "stage 1.6.9 with 30,867,054 rows on each PostgreSQL here: exact counts, all names, time, and the way back",
         migrate_stage, 100, "% of the rows", "benchmarks/test_migrate_soak.py",
+    ),
+    "models-gates": Check(
+        "the whole pipeline on worlds of noise: nothing is promotable; on planted ones something is",
+        models_gates, 3, "worlds of each", "benchmarks/test_models_soak.py",
     ),
     "postgres-copy": Check(
         "a partition of 30,000 x 56 float4 into PostgreSQL at half the speed of psql's binary copy or better",

@@ -334,6 +334,16 @@ class BrokerError(BqxError):
     next_step = "orders need known pairs and unique ids; bars must come in order, a minute once"
 
 
+class RegistryError(BqxError):
+    code, exit_code, title = "BQX837", 6, "the registry of models is damaged, or a model in it has changed meanwhile"
+    next_step = "`bqx models list` shows what it holds; artefacts and runs are not touched"
+
+
+class PromotionRefused(BqxError):  # noqa: N818 - what happened, not what went wrong
+    code, exit_code, title = "BQX838", 5, "a model has not passed the gates that its next state asks for"
+    next_step = "`bqx models show NAME` lists every gate, its evidence and the command that makes what is missing"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

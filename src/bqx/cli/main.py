@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "What a training run is worth: skill with its interval, tests, calibration, coverage.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
+    "models": "The registry: gates, promotion, lineage, comparison of trained models.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
     "runs": "Training runs: list, show, compare; sign one that is too good to be true.",
