@@ -27,6 +27,17 @@ class Carry:
         self.run = np.zeros(lanes, dtype=np.int64)
         self.first, self.last = np.full(lanes, NEVER, dtype=np.int64), np.full(lanes, -1, dtype=np.int64)
 
+    def fill(self, panel: Panel) -> None:
+        """Stand where the last row of a batch panel does; the panel begins at or before that row's segment."""
+        lanes = np.arange(len(self.pairs))
+        self.run[:] = panel.fill_run[-1]
+        self.first[:], self.last[:] = panel.first, panel.last
+        quoted = len(panel.grid) - 1 - self.run  # of each pair, the row of its latest quote
+        inside = self.run <= int(panel.grid.seg_age[-1])
+        at = np.where(inside, quoted, 0)
+        self.close[:] = np.where(inside, panel.close[at, lanes], np.nan)
+        self.counted[:] = inside & ~np.isnan(panel.volume[at, lanes])
+
     def panel(self, grid: Grid, bars: Mapping[str, F8], quotes: Mapping[str, F8]) -> Panel:
         """The next rows. bars : open, high, low, close, volume (rows, pairs), NaN where no bar came."""
         n, lanes = len(grid), len(self.pairs)

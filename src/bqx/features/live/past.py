@@ -42,6 +42,16 @@ class Past:
             whole = self._parts[0]
             self._parts = [whole.slice(whole.grid.index(keep), len(whole.grid))]
 
+    def rewind(self, minute: int) -> None:
+        """Forget the rows from `minute` on: they come again, corrected."""
+        self._streams.clear()
+        kept = []
+        for part in self._parts:
+            stop = part.grid.index(minute)
+            if stop:
+                kept.append(part if stop == len(part.grid) else part.slice(0, stop))
+        self._parts = kept
+
     @property
     def begin(self) -> int | None:
         """First minute kept, None when there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,17 @@ class Session:
         self.memory = Memory()
         self.row, self.number = 0, 0
 
-    def advance(self, panel: Panel, anchors: Anchors) -> dict[str, F8]:
+    def advance(self, panel: Panel, anchors: Anchors, only: Collection[str] | None = None) -> dict[str, F8]:
         """Columns of each dataset over the panel's rows: float64 (columns, rows, pairs).
 
-        panel : the next rows of the grid. anchors : as known at its last row.
+        panel : the next rows of the grid. anchors : as known at its last row. only : datasets that have begun; one
+        begins at a segment's first minute, no later than its own look-back does, and goes on from there.
         """
         block = self._block(panel)
         self.past.take(panel, anchors)
         streams = LiveStreams(block, anchors, self.memory, self.past)
-        found = {live.home.name: live.advance(streams) for live in self.lives}
+        chosen = [live for live in self.lives if only is None or live.home.name in only]
+        found = {live.home.name: live.advance(streams) for live in chosen}
         self.row = block.stop
         self.number = block.number + int(np.searchsorted(block.opens, self.row - 1, side="right")) - 1
         return found
