@@ -26,9 +26,10 @@ from bqx.features.live.carry import Carry
 from bqx.features.live.past import Past
 from bqx.features.live.session import Session
 from bqx.market.bars import PRICE_COLUMNS, QUOTE_COLUMNS
-from bqx.market.calendar import WEEK, datetime_of
+from bqx.market.calendar import DAY, WEEK, datetime_of
 from bqx.serve.live.bar import FIELDS, Bar
 from bqx.serve.live.edges import Edges
+from bqx.serve.live.feeds.replay import bars_of
 from bqx.serve.live.history import history
 from bqx.serve.live.identity import identity
 from bqx.serve.live.journal import Journal, Record
@@ -47,6 +48,8 @@ ROWS = 360
 """Minutes in a block when history is caught up with: its values of all datasets are held at once."""
 EVERY = 60
 """Minutes between snapshots."""
+RECENT = 3 * EVERY
+"""Minutes whose bars are at hand, so that a bar that comes twice is known at once."""
 
 
 @dataclass
@@ -78,6 +81,8 @@ class Engine:
         self.homes = list(homes or project.catalogue.values())
         self.folder = folder or project.root / "live"
         self.told = Told()
+        self._recent: dict[int, F8] = {}
+        self._stored: dict[int, dict[int, F8]] = {}
         self._identities: dict[tuple[int, int], dict[str, str]] = {}
         self._inputs, _ = gather(project)
         self.pairs = self._inputs.pairs
@@ -251,37 +256,58 @@ class Engine:
         if minute != self.next:
             raise LiveError(f"the minute {datetime_of(minute)} is given, {datetime_of(self.next)} is the next")
         record = Record(minute, now_us(), bars)
-        self._journal.append(record)
+        self._append(record)
         self._advance([record])
         if self._since >= self._every:
             self._save()
 
     def revise(self, bar: Bar) -> bool:
-        """A bar of a minute that was taken, with other values: everything since is derived anew. False when it says
-        nothing new; BarRefused when the oldest snapshot is younger."""
+        """A bar of a minute that was taken: with other values, everything since is derived anew. False when it says
+        nothing new; BarRefused when no snapshot is older than it."""
         lane = self.pairs.index(bar.pair)
-        base = next((p for p in self._snapshots.newest_first() if self._snapshots.minute(p) < bar.minute), None)
-        if base is None or bar.minute <= self._through:
-            raise BarRefused(
-                f"{bar.pair} {datetime_of(bar.minute):%Y-%m-%dT%H:%MZ} was revised too late: live remembers the "
-                f"{len(self._snapshots.newest_first())} last snapshots"
-            )
-        rows = {row.minute: row for row in self._recorded(bar.minute - 1, bar.minute)}
-        old = rows[bar.minute].bars if rows else np.full((len(FIELDS), len(self.pairs)), np.nan)
+        old = self._known(bar.minute)
         if bar.same(old[:, lane]):
             return False
-        new = old.copy()
-        new[:, lane] = bar.values
-        self._journal.append(Record(bar.minute, now_us(), new))
-        for path in self._snapshots.newest_first():
+        paths = self._snapshots.newest_first()
+        base = next((path for path in paths if self._snapshots.minute(path) < bar.minute), None)
+        if base is None:
+            oldest = f"{datetime_of(self._snapshots.minute(paths[-1])):%Y-%m-%dT%H:%MZ}" if paths else "nothing"
+            when = f"{datetime_of(bar.minute):%Y-%m-%dT%H:%MZ}"
+            raise BarRefused(f"{bar.pair} {when} was revised too late: live can go back to {oldest}")
+        for path in paths:
             if self._snapshots.minute(path) >= bar.minute:
                 self._snapshots.remove(path)
+        new = old.copy()
+        new[:, lane] = bar.values
+        self._append(Record(bar.minute, now_us(), new))
         self._load(base)
         self._play()
         self._save()
         self.told.revised += 1
         event("live.revised", pair=bar.pair, minute=bar.minute)
         return True
+
+    def _append(self, record: Record) -> None:
+        self._journal.append(record)
+        self._recent[record.minute] = record.bars
+        while len(self._recent) > RECENT:
+            self._recent.pop(next(iter(self._recent)))
+
+    def _known(self, minute: int) -> F8:
+        """The bars that live has of a minute, (fields, pairs)."""
+        if minute in self._recent:
+            return self._recent[minute]
+        empty = np.full((len(FIELDS), len(self.pairs)), np.nan)
+        if minute > self._through:
+            return next((r.bars for r in reversed(self._recorded(minute - 1, minute))), empty)
+        day = minute // DAY
+        if day not in self._stored:
+            self._stored = {day: {}}
+            frames = self.project.bars.read(list(self.pairs), day * DAY, (day + 1) * DAY, as_of=self._inputs.as_of)
+            for j, pair in enumerate(self.pairs):
+                for bar in bars_of(pair, frames[pair]):
+                    self._stored[day].setdefault(bar.minute, empty.copy())[:, j] = bar.values
+        return self._stored[day].get(minute, empty)
 
     # disk
 

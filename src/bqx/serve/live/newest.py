@@ -44,6 +44,10 @@ class Newest:
         self._at += rows
         self.minute, self.age = int(minutes[-1]), int(ages[-1])
 
+    def values(self) -> Mapping[str, F4]:
+        """All columns of each dataset in their declared order, (columns, pairs), not copied."""
+        return self._now
+
     def column(self, name: str) -> F4:
         """`dataset.column` or `dataset.column.lagK` of all pairs, (pairs,)."""
         home, _, rest = name.partition(".")
