@@ -28,6 +28,7 @@ COMMANDS = {
     "init": "Make a project folder.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "query": "SQL over bars and features.",
+    "live": "Features minute by minute: run, replay, state.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
     "stage": "The plan: status by evidence, run, reports, graph, gaps.",
     "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",

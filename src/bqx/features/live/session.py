@@ -26,6 +26,8 @@ class Session:
 
     It begins at a segment's first minute, no later than the earliest bar the datasets can see, and gets every open
     minute after that, once and in order; how many at a time does not move a bit.
+
+    sigma : EWMA deviation of the newest row, bps (pairs,), for whoever scales forecasts.
     """
 
     def __init__(self, homes: Sequence[Dataset], calendar: Calendar, past: Past, lives: Sequence[Live] = ()) -> None:
@@ -33,6 +35,7 @@ class Session:
         self.lives = list(lives) or [twin(home) for home in homes]
         self.memory = Memory()
         self.row, self.number = 0, 0
+        self.sigma: F8 = np.empty(0)
 
     def advance(self, panel: Panel, anchors: Anchors, only: Collection[str] | None = None) -> dict[str, F8]:
         """Columns of each dataset over the panel's rows: float64 (columns, rows, pairs).
@@ -43,6 +46,7 @@ class Session:
         block = self._block(panel)
         self.past.take(panel, anchors)
         streams = LiveStreams(block, anchors, self.memory, self.past)
+        self.sigma = streams.sigma[-1]
         chosen = [live for live in self.lives if only is None or live.home.name in only]
         found = {live.home.name: live.advance(streams) for live in chosen}
         self.row = block.stop

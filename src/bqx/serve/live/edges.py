@@ -25,14 +25,16 @@ class Edges:
         # segment, first minute, first open, last minute, last close
         self._now = np.full((5, len(pairs)), NONE)
 
-    def fill(self, edges: Mapping[str, Sequence[Edge]]) -> None:
-        """Take over what the stored bars say."""
+    def fill(self, edges: Mapping[str, Sequence[Edge]], panel: Panel) -> None:
+        """Take over what the stored bars say up to the panel's last row; the panel begins with that row's segment."""
+        segment = int(panel.grid.seg_id[-1])
+        for pair in self.pairs:
+            self._closed[pair] = [e for e in edges.get(pair, ()) if e.seg_id < segment]
         for j, pair in enumerate(self.pairs):
-            known = list(edges.get(pair, ()))
-            self._closed[pair] = known[:-1]
-            if known:
-                e = known[-1]
+            if self._closed[pair]:
+                e = self._closed[pair].pop()
                 self._now[:, j] = e.seg_id, e.first_minute, e.first_open, e.last_minute, e.last_close
+        self.take(panel)
 
     def take(self, panel: Panel) -> None:
         """The next rows; only quoted minutes count."""

@@ -66,7 +66,8 @@ class Told:
 class Engine:
     """Datasets of a project, live. One process may have a folder open; :meth:`close` gives it back.
 
-    newest : what it has to say. next : the open minute it takes next. Raises LiveError when the project has no bars.
+    newest : what it has to say. next : the open minute it takes next. through : stored bars after this minute are left
+    out. Raises LiveError when the project has no bars.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Engine:
         folder: Path | None = None,
         note: Callable[[str], None] = lambda _: None,
         every: int = EVERY,
+        through: int | None = None,
     ) -> None:
         self.project, self.calendar, self._note, self._every = project, project.calendar, note, every
+        self._last = through
         self.homes = list(homes or project.catalogue.values())
         self.folder = folder or project.root / "live"
         self.told = Told()
@@ -142,6 +145,8 @@ class Engine:
         """Take the stored bars in, each dataset from where its look-back begins."""
         self._fresh()
         self._through = max(s[1] for s in self._inputs.spans.values())
+        if self._last is not None:
+            self._through = min(self._through, self._last)
         begins, past = self._begins(self._through)
         self._begin = min([past, *begins.values()])
         self._past.depth = self._depth(past)
@@ -158,7 +163,7 @@ class Engine:
                 part = panel.slice(row, min(row + ROWS, len(panel.grid)))
                 self._newly(part.grid.minute, part.grid.seg_age, self._session.advance(part, known, begun))
             self._carry.fill(panel)
-        self._edges.fill(known.edges)
+        self._edges.fill(known.edges, panel)
         self.next = self._after(self._through)
         self._save()
 

@@ -47,6 +47,10 @@ class Snapshots:
             raise LiveStateError("the state does not say which bars it began from", where=str(path))
         return int(span[0]), int(span[1])
 
+    def datasets(self, path: Path) -> list[str]:
+        """Names of the datasets it is of, by its header."""
+        return [key.removeprefix("dataset ") for key in states.head_of(path)["identity"] if key.startswith("dataset ")]
+
     def load(self, path: Path, identity: Mapping[str, str]) -> states.Saved:
         saved = states.load(path, identity)
         if saved.minute != self.minute(path):

@@ -16,7 +16,8 @@ class Feed(Protocol):
     knows what each of these means. It must not invent bars for minutes without a quote.
     """
 
-    clock: Clock
+    @property
+    def clock(self) -> Clock: ...
 
     def poll(self, timeout: float) -> Sequence[Bar] | None:
         """Bars that have come, after at most `timeout` seconds; empty when none have, None when none will.
