@@ -235,7 +235,7 @@ def test_lags_stop_at_a_closure(live_project: Make, live_frames: dict[str, pl.Da
     """Lags of a candidate are the rows before of the same segment."""
     project = live_project()
     engine = Engine(project, [*w.homes()[:1], w.technical()])
-    name = "technical_rate.roc_5"
+    name = "technical_rate.roc_6"
     seen: dict[int, np.ndarray] = {}
     book = w.book_of(engine)
     for bar in w.bars_from(live_frames, w.LIVE):
