@@ -22,6 +22,7 @@ from bqx.build.gather import anchors as batch_anchors
 from bqx.build.gather import gather
 from bqx.features.catalogue import earliest
 from bqx.features.declare import Dataset
+from bqx.features.live.ahead import make_ahead
 from bqx.features.live.carry import Carry
 from bqx.features.live.past import Past
 from bqx.features.live.session import Session
@@ -266,6 +267,10 @@ class Engine:
         if self._since >= self._every:
             self._save()
 
+    def prepare(self) -> int:
+        """Make the fits that come into force at the next minute, when there is time; how many estimates."""
+        return make_ahead(self.homes, self._past, self.next)
+
     def revise(self, bar: Bar) -> bool:
         """A bar of a minute that was taken: with other values, everything since is derived anew. False when it says
         nothing new; BarRefused when no snapshot is older than it."""
@@ -286,6 +291,7 @@ class Engine:
         new[:, lane] = bar.values
         self._append(Record(bar.minute, now_us(), new))
         self._load(base)
+        self._shelf.forget(bar.minute)
         self._play()
         self._save()
         self.told.revised += 1

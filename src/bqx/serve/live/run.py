@@ -53,6 +53,7 @@ class LiveRun:
                 self.slowest = max(self.slowest, 1e3 * (time.perf_counter() - began))
                 taken += 1
                 told(self.engine)
+                self.engine.prepare()
             if bars is None:
                 return
 
