@@ -60,6 +60,7 @@ class _Kernels(ModuleType):
 def _ready() -> None:
     """Import all steppers and overrides."""
     import bqx.features.live.overrides
+    import bqx.features.live.overrides_fits
     import bqx.features.live.steppers  # noqa: F401
 
 
@@ -106,6 +107,8 @@ def _import(
     if fromlist and not level:
         if name == KERNELS:
             return _Package({part: _kernels(f"{KERNELS}.{part}") for part in fromlist})
+        if name == FAMILIES:
+            return _Package({part: copy_of(f"{FAMILIES}.{part}") for part in fromlist})
         if name.startswith(f"{KERNELS}."):
             return _kernels(name)
         if name.startswith(f"{FAMILIES}.") and not name.endswith(ORIGINAL):

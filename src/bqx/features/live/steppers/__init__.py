@@ -1,5 +1,7 @@
 """Steppers by the kernels they continue; importing this registers all of them."""
 
-from bqx.features.live.steppers import by_row, extremes, lags, moments, trajectories
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["by_row", "extremes", "lags", "moments", "trajectories"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
