@@ -32,6 +32,11 @@ def homes() -> list[Dataset]:
     return [own_datasets()[name] for name in NAMES]
 
 
+def technical() -> Dataset:
+    """A dataset with lags."""
+    return own_datasets()["technical_rate"]
+
+
 def market() -> dict[str, pl.DataFrame]:
     """Bars with missing minutes around the week end, as a Friday evening has them."""
     frames = simulate(Calendar.load(), START, END, seed=11, pairs=PAIRS, origin_minute=START)
@@ -75,6 +80,8 @@ class Seen(dict[int, dict[str, np.ndarray]]):
             for minute, rows in book.ready(now):
                 engine.take(minute, rows)
                 self.keep(engine)
+                if minute % 15 == 0:  # as often as suits: a sync takes longer than a minute of five datasets
+                    engine.prepare()
 
     def keep(self, engine: Engine) -> None:
         self[engine.newest.minute] = {name: value.copy() for name, value in engine.newest.values().items()}
@@ -91,6 +98,7 @@ def batch(frames: Mapping[str, pl.DataFrame], made: Project) -> Iterator[tuple[i
     world = World(frames, made.calendar, inputs.t0, PAIRS)
     found = {home.name: world.values(home, LIVE, END) for home in homes()}
     for k, minute in enumerate(made.calendar.grid(LIVE, END).minute.tolist()):
-        yield minute, {
-            name: np.stack([v[k] for v in values.values()]).astype(np.float32) for name, values in found.items()
-        }
+        yield (
+            minute,
+            {name: np.stack([v[k] for v in values.values()]).astype(np.float32) for name, values in found.items()},
+        )

@@ -34,6 +34,7 @@ COMMANDS = {
     "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
+    "update": "Import new bars, build and forecast; for cron.",
     "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
 }
 

@@ -17,7 +17,6 @@ from bqx.features.declare import OURS, Dataset
 from bqx.features.live.copies import copy_of
 from bqx.features.live.streams import LiveStreams
 from bqx.features.live.tape import Tape, playing
-from bqx.market.panel import bars_in_stream
 
 F8 = NDArray[np.float64]
 
@@ -49,6 +48,7 @@ class Stepped:
     def __init__(self, home: Dataset, copied: Dataset) -> None:
         self.home, self._copied, self._tape = home, copied, Tape()
         self._names = [c.name for c in home.columns]
+        self._warmups = [c.warmup for c in home.columns]
 
     def advance(self, streams: LiveStreams) -> F8:
         block = streams.block
@@ -57,12 +57,10 @@ class Stepped:
             found = self._copied.compute(streams, self._names)
         self._tape.end()
         out = np.empty((len(self._names), *block.panel.shape))
-        age = bars_in_stream(block.panel, block.calendar)
-        youngest = int(age.min(initial=np.iinfo(np.int64).max))
-        for k, column in enumerate(self.home.columns):
-            out[k] = found[column.name]
-            if youngest < column.warmup:
-                out[k][age < column.warmup] = np.nan
+        for k, (name, warmup) in enumerate(zip(self._names, self._warmups, strict=True)):
+            out[k] = found[name]
+            if streams.youngest < warmup:
+                out[k][streams.bars < warmup] = np.nan
         return out
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -15,6 +15,7 @@ from bqx.features.live.past import Past
 from bqx.features.live.tape import Tape
 from bqx.features.streams import HALF_LIFE, SIGMA_BURN, SIGMA_NEED, Streams, ewma_weight
 from bqx.features.support import needed
+from bqx.market.panel import bars_in_stream
 
 F8 = NDArray[np.float64]
 
@@ -60,6 +61,15 @@ class LiveStreams(Streams):
 
     def _step(self, key: str, name: str, *args: Any) -> Any:
         return self.memory.step(key, self.block, name, *args)
+
+    @cached_property
+    def bars(self) -> NDArray[np.int64]:
+        """Open minutes since each pair's first bar. Shape (n, pairs)."""
+        return bars_in_stream(self.panel, self.calendar)
+
+    @cached_property
+    def youngest(self) -> int:
+        return int(self.bars.min(initial=np.iinfo(np.int64).max))
 
     @cached_property
     def segment(self) -> NDArray[np.int32]:

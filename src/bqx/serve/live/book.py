@@ -1,8 +1,8 @@
 """Bars as they arrive, until their minute is complete: late, double, revised and reordered ones have a stated place.
 
-A minute is complete when every pair has a bar of it, or `grace` seconds after its end when some pair has. A minute in
-which no pair has a bar waits for a later one that is complete: while a feed is silent nothing is concluded, and bars
-it sends again after an outage still find their minute open.
+A minute is complete when every pair has a bar of it, or `grace` seconds after its end and its first bar when some
+pair has. A minute in which no pair has a bar waits for a later one that is complete: while a feed is silent nothing is
+concluded, and bars it sends after an outage still find their minute open.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Book:
     grace: float = GRACE
     counts: Counter[str] = field(default_factory=Counter)
     _waiting: dict[int, F8] = field(default_factory=dict)
+    _since: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lane = {pair: j for j, pair in enumerate(self.pairs)}
@@ -48,6 +49,7 @@ class Book:
         verdict = self._judge(bar, now)
         self.counts[verdict] += 1
         if verdict in ("taken", "replaced", "ahead"):
+            self._since.setdefault(bar.minute, now)
             rows = self._waiting.setdefault(bar.minute, np.full((len(FIELDS), len(self.pairs)), np.nan))
             rows[:, self._lane[bar.pair]] = bar.values
         return verdict
@@ -75,6 +77,7 @@ class Book:
             while self.next <= minute:
                 empty = np.full((len(FIELDS), len(self.pairs)), np.nan)
                 rows = self._waiting.pop(self.next, empty)
+                self._since.pop(self.next, None)
                 given, self.next = self.next, self._after(self.next)
                 yield given, rows
 
@@ -87,7 +90,7 @@ class Book:
             if 60.0 * minute > now + AHEAD:
                 return None
             full = not np.isnan(self._waiting[minute][3]).any()
-            over = now >= 60.0 * (minute + 1) + self.grace
+            over = now >= max(60.0 * (minute + 1), self._since[minute]) + self.grace
             if over:
                 return minute
             if full and minute == self.next:

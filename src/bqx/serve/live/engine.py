@@ -1,6 +1,6 @@
 """The live engine: minutes of bars in, values of all datasets out, state on disk.
 
-Order of a minute: its bars into the journal and onto the disk, then values, now and then a snapshot. After a kill the
+Order of a minute: its bars into the journal, then values, then (:meth:`Engine.prepare`) what has time. After a kill the
 newest usable snapshot is loaded and the journal's later minutes are played again, which gives the bits of an engine
 that never stopped.
 """
@@ -264,11 +264,13 @@ class Engine:
         record = Record(minute, now_us(), bars)
         self._append(record)
         self._advance([record])
-        if self._since >= self._every:
-            self._save()
 
     def prepare(self) -> int:
-        """Make the fits that come into force at the next minute, when there is time; how many estimates."""
+        """What has time until the next minute: the journal onto the disk, a snapshot when one is due, and the fits that
+        come into force then; how many estimates."""
+        self._journal.sync()
+        if self._since >= self._every:
+            self._save()
         return make_ahead(self.homes, self._past, self.next)
 
     def revise(self, bar: Bar) -> bool:

@@ -1,4 +1,8 @@
-"""Bars that live has taken, on disk before any value is made of them: records with checksums, only ever appended."""
+"""Bars that live has taken, written before any value is made of them: records with checksums, only ever appended.
+
+A record is in the system's hands when `append` returns, so that it outlives the process; `sync` puts it on the disk,
+after the minute's values are out. A power cut can cost the minutes since, which the feed or the store has.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +46,17 @@ class Journal:
         self._file = path.open("ab")
         self.count = path.stat().st_size // (_HEAD.size + 4 + self._size)
 
-    def append(self, record: Record, *, sync: bool = True) -> None:
+    def append(self, record: Record) -> None:
         body = np.ascontiguousarray(record.bars, dtype="<f8").tobytes()
         if len(body) != self._size:
             raise LiveStateError(f"a record of {len(body)} bytes in a journal of {self.lanes} pairs")
         head = _HEAD.pack(MAGIC, record.minute, record.at, zlib.crc32(body))
         self._file.write(head + struct.pack("<I", zlib.crc32(head)) + body)
         self._file.flush()
-        if sync:
-            os.fsync(self._file.fileno())
         self.count += 1
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
 
     def read(self, after: int | None = None) -> Iterator[Record]:
         """Records in the order they were taken, those of minutes after `after`."""
