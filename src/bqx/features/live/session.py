@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ class Session:
     It begins at a segment's first minute, no later than the earliest bar the datasets can see, and gets every open
     minute after that, once and in order; how many at a time does not move a bit.
 
-    sigma : EWMA deviation of the newest row, bps (pairs,), for whoever scales forecasts.
+    spent : seconds of this core that each dataset took for the newest block. sigma : EWMA deviation of the newest row,
+    bps (pairs,), for whoever scales forecasts.
     """
 
     def __init__(self, homes: Sequence[Dataset], calendar: Calendar, past: Past, lives: Sequence[Live] = ()) -> None:
@@ -36,6 +38,7 @@ class Session:
         self.memory = Memory()
         self.row, self.number = 0, 0
         self.sigma: F8 = np.empty(0)
+        self.spent: dict[str, float] = {}
 
     def advance(self, panel: Panel, anchors: Anchors, only: Collection[str] | None = None) -> dict[str, F8]:
         """Columns of each dataset over the panel's rows: float64 (columns, rows, pairs).
@@ -48,7 +51,11 @@ class Session:
         streams = LiveStreams(block, anchors, self.memory, self.past)
         self.sigma = streams.sigma[-1]
         chosen = [live for live in self.lives if only is None or live.home.name in only]
-        found = {live.home.name: live.advance(streams) for live in chosen}
+        found = {}
+        for live in chosen:
+            began = time.thread_time()
+            found[live.home.name] = live.advance(streams)
+            self.spent[live.home.name] = time.thread_time() - began
         self.row = block.stop
         self.number = block.number + int(np.searchsorted(block.opens, self.row - 1, side="right")) - 1
         return found
