@@ -145,7 +145,7 @@ class Regressions(Drawn):
         rule = (relations.LINE, needed(relations.LINE), HOUR)
         super().__init__(level, ends, sides, "sis" in names, *rule)
 
-    def __call__(  # type: ignore[override] - by the names of relations
+    def __call__(  # type: ignore[override]
         self, block: Block, names: tuple[str, ...], level: F8, ends: F8, streams: LiveStreams, lanes: I8 | None = None
     ) -> dict[str, F8]:
         known = {name: side for name, side in _sides(streams.panel.pairs).items() if name in names}
@@ -203,9 +203,6 @@ def complete(streams: LiveStreams, seen: Support) -> NDArray[np.bool_]:
     enough = [_reaches(seen, calendar, calendar.at_ordinal(base + int(r)), begin) for r in block.opens]
     whole = streams.panel.first >= begin
     return np.asarray(np.array(enough)[:, None] | whole[None, :])
-
-
-
 
 
 @lru_cache(maxsize=8)

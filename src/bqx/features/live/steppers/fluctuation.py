@@ -213,8 +213,8 @@ class Exponents(Spliced):
         lanes = y.shape[1]
         out = np.empty((len(windows), *y.shape))
         rules = (np.array(windows, np.int64), np.array(needs, np.int64), np.array(inside, np.bool_))
-        place = (seen_before(windows, inside), self.starts(block), block.number, ends)
+        place = (*rules, seen_before(windows, inside), self.starts(block), block.number, ends)
         work = (np.empty((2, HELD_WITH_HOLES, lanes)), np.empty((max(windows), lanes)), np.empty((2, lanes)))
-        mine = (self.raw, self.memory, self.tables, self.rings, self.valid, work)
-        _exponents(y, seg_age, block.row, *rules, *place, *mine, out)
+        mine = (*place, self.raw, self.memory, self.tables, self.rings, self.valid, work)
+        _exponents(y, seg_age, block.row, *mine, out)
         return out

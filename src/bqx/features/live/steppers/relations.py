@@ -66,14 +66,15 @@ class Regression(Held):
     def begin(self, a: F8, b: F8, r: int) -> None:
         """Sums begin anew at row r; a, b : up to window - 1 rows before it."""
         self.floor[0] = r - len(a)
-        _begin(*_holed(a, b), r, self.rings, self.run, self.last, self.line)
+        one, other = _holed(a, b)
+        _begin(one, other, r, self.rings, self.run, self.last, self.line)
 
     def take(self, a: F8, b: F8, r: int, age: int, begins: bool) -> F8:
         """Residuals of rows r and later, the first `age` bars into the segment."""
         out = np.empty(a.shape)
-        place = (r, int(self.floor[0]), age, begins)
-        mine = (self.rings, self.state, self.run, self.last, self.line)
-        _residuals(*_holed(a, b), *place, *self._rule, *mine, out)
+        one, other = _holed(a, b)
+        place = (r, int(self.floor[0]), age, begins, *self._rule)
+        _residuals(one, other, *place, self.rings, self.state, self.run, self.last, self.line, out)
         return out
 
 
@@ -231,9 +232,9 @@ class Relation(Spliced):
     def __call__(self, block: Block, levels: F8, ends: F8, window: int, need: int, every: int) -> F8:
         """levels, ends : of the members. Shape (rows,)."""
         out = np.empty(len(levels))
-        place = (self.starts(block), block.number, ends)
-        mine = (self.raw, self.memory, self.sums, self.vector, self.shift, self.count)
-        _relation(levels, block.age, block.row, window, need, every, *place, *mine, out)
+        place = (self.starts(block), block.number, ends, self.raw, self.memory)
+        mine = (*place, self.sums, self.vector, self.shift, self.count)
+        _relation(levels, block.age, block.row, window, need, every, *mine, out)
         return out
 
 
