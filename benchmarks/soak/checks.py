@@ -12,6 +12,7 @@ from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
 from benchmarks.soak.kill import kill
+from benchmarks.soak.live_parity import live_parity
 from benchmarks.soak.migrate import migrate_stage
 from benchmarks.soak.models_gates import models_gates
 from benchmarks.soak.postgres_copy import postgres_copy
@@ -70,6 +71,10 @@ CHECKS: dict[str, Check] = {
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
+    ),
+    "live-parity": Check(
+        "a month of 28 pairs bar by bar, each day from a restored state: every column equals batch to the bit",
+        live_parity, 22, "trade days", "benchmarks/test_live_soak.py",
     ),
     "migrate-stage": Check(
         "stage 1.6.9 with 30,867,054 rows on each PostgreSQL here: exact counts, all names, time, and the way back",

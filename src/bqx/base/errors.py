@@ -344,6 +344,26 @@ class PromotionRefused(BqxError):  # noqa: N818 - what happened, not what went w
     next_step = "`bqx models show NAME` lists every gate, its evidence and the command that makes what is missing"
 
 
+class LiveStateError(BqxError):
+    code, exit_code, title = "BQX841", 6, "the live state cannot be used"
+    next_step = "`bqx live state rebuild` makes it again from the stored bars; nothing was served from it"
+
+
+class FeedError(BqxError):
+    code, exit_code, title = "BQX842", 3, "a live feed gives what is no bar of this project"
+    next_step = "look at the named line or message; correct the feed's format, clock or instruments"
+
+
+class BarRefused(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX843", 4, "a live bar came too late, from the future, or was impossible"
+    next_step = "import the corrected bars with `bqx bars import`, then `bqx live state rebuild`"
+
+
+class LiveError(BqxError):
+    code, exit_code, title = "BQX844", 5, "live values cannot be made"
+    next_step = "read what is missing: bars of the look-back, a pair, or the lease that another process holds"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
