@@ -76,7 +76,7 @@ def bars(frames: dict[str, pl.DataFrame], start: int, end: int) -> int:
 
 def test_run_state_and_rebuild(run: Run, root: Path, tmp_path: Path, frames: dict[str, pl.DataFrame]) -> None:
     file = feed(tmp_path / "feed.csv", frames)
-    args = ("-C", root, "live", "run", "--file", file, "--datasets", NAMES, "--json")
+    args = ("-C", root, "live", "run", "--file", file, "--grace", "0", "--datasets", NAMES, "--json")
     code, out, err = run(*args, "--minutes", "20")
     assert code == 0, err
     said = json.loads(out)
