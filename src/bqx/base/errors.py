@@ -274,6 +274,32 @@ class CausalityStateError(BqxError):
     next_step = "remove the named folder and run it again; bars and features are not touched"
 
 
+class ServeError(BqxError):
+    code, exit_code, title = "BQX846", 7, "the prediction API cannot be served"
+    next_step = "read what is missing: a free port, a trained run, an API key (`bqx serve keys make LABEL`)"
+
+
+class ModelRefused(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX847", 5, "a model cannot be served"
+    next_step = "the model in service before it stays; train again, or with the catalogue this bqx has"
+
+
+class NoPrediction(BqxError):  # noqa: N818
+    """No forecast can be given now. reason : `stale`, `closed`, `no_row`, `no_volatility`, `no_model`, `busy`."""
+
+    code, exit_code, title = "BQX848", 5, "there is no prediction for this pair at this time"
+    next_step = "read the reason: stale data, a closed market, a minute that is not in the store, or no model"
+
+    def __init__(self, reason: str, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.reason = reason
+        super().__init__(what, where=where, fix=fix)
+
+
+class ApiKeyError(BqxError):
+    code, exit_code, title = "BQX849", 10, "an API key cannot be made, found or checked"
+    next_step = "`bqx serve keys list`; a lost key cannot be shown again, make another and revoke it"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
