@@ -298,6 +298,37 @@ class NoPrediction(BqxError):  # noqa: N818
 class ApiKeyError(BqxError):
     code, exit_code, title = "BQX849", 10, "an API key cannot be made, found or checked"
     next_step = "`bqx serve keys list`; a lost key cannot be shown again, make another and revoke it"
+class TrainingError(BqxError):
+    code, exit_code, title = "BQX825", 9, "some cells of a training run failed, or too few are done"
+    next_step = "read each cell's reason; the same `bqx train` command tries the failed ones only"
+
+
+class QuarantinedError(BqxError):
+    code, exit_code, title = "BQX826", 5, "a run is quarantined: its skill is too good to be true"
+    next_step = "look for the leak; `bqx train sign NAME` runs L1-L6 again and records who answers for it"
+
+
+class ForecastError(BqxError):
+    code, exit_code, title = "BQX827", 6, "a forecast table is absent or not what the contract says"
+    next_step = "train the run again under another name; docs/training.md lists the columns"
+
+
+class RunError(BqxError):
+    code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
+    next_step = "`bqx train list` names the runs; choose another name"
+class BacktestError(BqxError):
+    code, exit_code, title = "BQX834", 2, "a backtest was set up in a way that cannot be"
+    next_step = "correct the named setting; docs/backtest.md lists them"
+
+
+class BacktestInputError(BqxError):
+    code, exit_code, title = "BQX835", 4, "forecasts and bars do not give a backtest"
+    next_step = "read what is missing: forecasts of the run, bars of its pairs, or enough days and trades"
+
+
+class BrokerError(BqxError):
+    code, exit_code, title = "BQX836", 5, "an order or a bar that the simulated broker cannot take"
+    next_step = "orders need known pairs and unique ids; bars must come in order, a minute once"
 
 
 class Unsupported(BqxError):  # noqa: N818

@@ -1,0 +1,83 @@
+"""A prediction server: a socket, uvicorn, and the thread that keeps answers ready."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from bqx.base.errors import ServeError
+from bqx.base.runlog import event
+from bqx.serve.api.app import Service, make_app
+from bqx.serve.api.protocol import config_arguments
+from bqx.serve.api.refresher import Refresher
+
+LOOPBACK = "127.0.0.1"
+
+
+class ApiServer:
+    """Serves until closed; `url` says where. Port 0 takes a free one.
+
+    root : the project, where the state for the console goes. tls : certificate and key files.
+    """
+
+    def __init__(
+        self, service: Service, root: Path, *, host: str = LOOPBACK, port: int = 0, tls: tuple[str, str] | None = None,
+        every: float = 0.5, status_every: float = 5.0,
+    ) -> None:  # fmt: skip
+        import uvicorn
+
+        self.service = service
+        self.refresher = Refresher(service.predictor, root, every=every, status_every=status_every)
+        self._socket = _listen(host, port)
+        number = self._socket.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{number}/"
+        self.refresher.url = self.url
+        files: dict[str, Any] = {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]} if tls else {}
+        arguments = config_arguments(service.limits)
+        self._server = uvicorn.Server(uvicorn.Config(make_app(service), lifespan="off", **arguments, **files))  # type: ignore[arg-type]
+        self._thread: threading.Thread | None = None
+
+    def serve(self) -> None:
+        """Until SIGTERM or SIGINT, or :meth:`close` from another thread; requests that have begun are finished."""
+        self.refresher.start()
+        event("serve.start", url=self.url, models=len(self.service.predictor.models.all()))
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self.refresher.close()
+            self._socket.close()
+            event("serve.end", url=self.url)
+
+    def start(self) -> ApiServer:
+        """Serve from a thread; returns when it answers."""
+        self._thread = threading.Thread(target=self.serve, name="bqx-serve", daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise ServeError("the server ended before it began; the log says why")
+            time.sleep(0.01)
+        return self
+
+    def close(self) -> None:
+        """End it; requests that have begun are finished."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(1024)
+    except OSError as error:
+        found.close()
+        raise ServeError(
+            f"cannot listen on {host} port {port}: {error.strerror}", fix="give another --port, 0 for a free one"
+        ) from error
+    return found
