@@ -298,6 +298,8 @@ class NoPrediction(BqxError):  # noqa: N818
 class ApiKeyError(BqxError):
     code, exit_code, title = "BQX849", 10, "an API key cannot be made, found or checked"
     next_step = "`bqx serve keys list`; a lost key cannot be shown again, make another and revoke it"
+
+
 class TrainingError(BqxError):
     code, exit_code, title = "BQX825", 9, "some cells of a training run failed, or too few are done"
     next_step = "read each cell's reason; the same `bqx train` command tries the failed ones only"
@@ -316,6 +318,8 @@ class ForecastError(BqxError):
 class RunError(BqxError):
     code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
     next_step = "`bqx train list` names the runs; choose another name"
+
+
 class BacktestError(BqxError):
     code, exit_code, title = "BQX834", 2, "a backtest was set up in a way that cannot be"
     next_step = "correct the named setting; docs/backtest.md lists them"

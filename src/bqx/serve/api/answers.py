@@ -15,8 +15,15 @@ from bqx.serve.api.predictor import Made
 
 
 def answer(
-    made: Made, question: Asked, calendar: Calendar, request_id: str, began: float,
-    *, source: str, simulated: bool, values: bool = False,
+    made: Made,
+    question: Asked,
+    calendar: Calendar,
+    request_id: str,
+    began: float,
+    *,
+    source: str,
+    simulated: bool,
+    values: bool = False,
 ) -> dict[str, Any]:
     """`schemas.PredictOut` as a dictionary. began : `time.perf_counter()` of the request."""  # fmt: skip
     row, model = made.row, made.model
@@ -44,7 +51,7 @@ def answer(
         "features": features,
         "model": {
             "version": model.located.version,
-            "digest": model.artefact.digest,
+            "digest": model.digest,
             "catalogue_version": model.artefact.manifest["catalogue_version"],
             "promoted": model.located.promoted,
             "note": model.located.why,

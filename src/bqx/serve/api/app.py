@@ -80,15 +80,15 @@ def make_app(service: Service) -> App:
     _predictions(app, service)
     _container(app, service)
     _watching(app, service)
-    inner: App = app  # type: ignore[assignment]
+    inner: App = app
     open_paths = OPEN | {"/invocations"} if service.container else OPEN
     service.gate = Gate(inner, service.keys, service.limits, service.metrics, open_paths=open_paths, routes=ROUTES)
     if not service.cors:
         return service.gate
     from starlette.middleware.cors import CORSMiddleware
 
-    return CORSMiddleware(  # type: ignore[return-value]
-        service.gate,  # type: ignore[arg-type]
+    return CORSMiddleware(
+        service.gate,
         allow_origins=list(service.cors),
         allow_methods=["POST"],
         allow_headers=["authorization", "content-type", "x-request-id"],
@@ -242,7 +242,9 @@ def _failures(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         reasons = {404: "no_such_path", 405: "no_such_method"}
         reason = reasons.get(error.status_code, "bad_request")
-        return _refused(request, Refused(error.status_code, reason, str(error.detail), headers=dict(error.headers or {})))
+        return _refused(
+            request, Refused(error.status_code, reason, str(error.detail), headers=dict(error.headers or {}))
+        )
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,9 @@ I8 = NDArray[np.int64]
 class Forecasts:
     """Forecasts of n rows and H horizons, NaN for NULL.
 
-    innovation : y3 in sigmas, f4 : y4 in sigma sqrt(h), p_up : probability of a rise, (n, H). move : expected return over (t, t + h] in bps, and
-    its intervals, (n, H). quantiles : (n, H, Q) in bps. Rows whose sigma is NULL, and horizons longer than what is left of the
-    segment, are NULL: the label they forecast does not exist.
+    innovation : y3 in sigmas, f4 : y4 in sigma sqrt(h), p_up : probability of a rise. move : expected return over
+    (t, t + h] in bps; lo80 ... hi90 its intervals; all (n, H). quantiles : (n, H, Q) in bps. Rows whose sigma is NULL,
+    and horizons longer than what is left of the segment, are NULL: the label they forecast does not exist.
     """
 
     horizons: tuple[int, ...]
@@ -38,14 +37,14 @@ class Forecasts:
     quantiles: F8
 
 
-def forecast(model: Resident, X: F4, sigma: F8, left: I8) -> Forecasts:
-    """X float32 (n, columns) in the model's order, NaN for NULL; sigma (n,) bps; left (n,) open minutes of the segment
-    after each row. One call at a time reaches a model."""
+def forecast(model: Resident, X: F4, minute: I8, sigma: F8, left: I8) -> Forecasts:
+    """X float32 (n, columns) in the model's order, NaN for NULL; minute (n,) since 1970; sigma (n,) bps; left (n,) open
+    minutes of the segment after each row. One call at a time reaches a model."""
     horizons = tuple(model.artefact.horizons)
-    with model.lock:
-        said = model.artefact.predict(X)
-    h = np.array(horizons)
     known = np.where(np.isfinite(sigma) & (sigma > 0), sigma, np.nan)
+    with model.lock:
+        said = model.artefact.predict(X, minute=minute, sigma=known)
+    h = np.array(horizons)
     inside = left[:, None] >= h[None, :]
     scale = np.where(inside, known[:, None] * np.sqrt(h.astype(np.float64))[None, :], np.nan)
     exists = np.where(np.isfinite(scale), 1.0, np.nan)

@@ -112,7 +112,7 @@ class Gate:
         most = self.limits.invocation_body if scope["path"] == "/invocations" else self.limits.body
         told = headers.get(b"content-length", b"0")
         if told.isdigit() and int(told) > most:
-            raise Refused(413, "too_large", f"a body may have {most:,} bytes", headers={"connection": "close"})
+            raise _too_large(most)
         body = bytearray()
         try:
             async with asyncio.timeout(self.limits.body_s):
@@ -122,13 +122,11 @@ class Gate:
                         raise ConnectionResetError
                     body += message.get("body", b"")
                     if len(body) > most:
-                        raise Refused(413, "too_large", f"a body may have {most:,} bytes", headers={"connection": "close"})
+                        raise _too_large(most)
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError as error:
-            raise Refused(
-                408, "too_slow", f"the body was not there after {self.limits.body_s:g} s", headers={"connection": "close"}
-            ) from error
+            raise _too_slow(self.limits.body_s) from error
 
 
 class _Answer:
@@ -169,6 +167,14 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, "too_large", f"a body may have {most:,} bytes", headers={"connection": "close"})
+
+
+def _too_slow(seconds: float) -> Refused:
+    return Refused(408, "too_slow", f"the body was not there after {seconds:g} s", headers={"connection": "close"})
 
 
 def _slow_down(wait: float, what: str) -> Refused:

@@ -131,7 +131,9 @@ def as_csv(data: dict[str, Any]) -> str:
 
 def _plain(values: NDArray[Any]) -> list[Any]:
     wide = np.asarray(values, dtype=np.float64)
-    out: list[Any] = np.where(np.isfinite(wide), wide.astype(object), None).tolist()
+    boxed = wide.astype(object)
+    boxed[~np.isfinite(wide)] = None
+    out: list[Any] = boxed.tolist()
     return out
 
 

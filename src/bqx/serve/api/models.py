@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bqx.base.errors import ModelRefused, ServeError
-from bqx.research.candidates import LAG_PROFILES, Candidate, candidates, catalogue_version
+from bqx.research.candidates import LAG_PROFILES, Candidate, candidates
 
 if TYPE_CHECKING:
     from bqx.research.artefact import Artefact
@@ -63,6 +63,7 @@ class Resident:
 
     located: Located
     seal: str
+    digest: str
     artefact: Artefact
     columns: tuple[Candidate, ...]
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -74,7 +75,7 @@ class Resident:
     @cached_property
     def key(self) -> str:
         """Names model and standing in caches."""
-        return f"{self.artefact.digest}:{self.located.version}:{self.located.promoted}"
+        return f"{self.digest}:{self.located.version}:{self.located.promoted}"
 
 
 class ModelSet:
@@ -83,7 +84,7 @@ class ModelSet:
     A request keeps the model it began with. When any new model is refused, those in service stay, all of them.
     """
 
-    def __init__(self, source: ModelSource, trusted: object = None) -> None:
+    def __init__(self, source: ModelSource, trusted: Path | Collection[str]) -> None:
         self.source, self._trusted = source, trusted
         self._stamp = source.stamp()
         self._models = self._load({})
@@ -117,20 +118,16 @@ class ModelSet:
         return out
 
 
-def load(located: Located, trusted: object = None) -> Resident:
-    """A verified model; ModelRefused when it is not of this pair or catalogue."""
+def load(located: Located, trusted: Path | Collection[str]) -> Resident:
+    """A verified model; ModelRefused when it is not of this pair, ArtefactError when it cannot be trusted."""
     from bqx.research.artefact import Artefact
 
     where, seal = str(located.folder), seal_of(located.folder)
     artefact = Artefact.load(located.folder, trusted=trusted)
     if artefact.pair != located.pair:
         raise ModelRefused(f"the artefact is of {artefact.pair}, not of {located.pair}", where=where)
-    version = artefact.manifest["catalogue_version"]
-    if version != catalogue_version():
-        raise ModelRefused(
-            f"it was trained on catalogue {version}, this bqx computes {catalogue_version()}", where=where
-        )
-    return Resident(located, seal, artefact, columns_of(artefact.columns, where))
+    artefact.check_catalogue()
+    return Resident(located, seal, artefact.digest, artefact, columns_of(artefact.columns, where))
 
 
 def seal_of(folder: Path) -> str:

@@ -163,10 +163,10 @@ class Predictor:
         if not row.sigma > 0:
             raise NoPrediction(
                 "no_volatility",
-                f"{model.pair} has no volatility yet at {datetime_of(row.minute).isoformat()}: moves cannot be put in bps",
-                fix="600 bars before it are needed",
+                f"{model.pair} has no volatility yet at {datetime_of(row.minute).isoformat()}",
+                fix="it needs 600 bars; without it no move can be put in bps",
             )
-        said = forecast(model, row.values[None, :], np.array([row.sigma]), np.array([row.left]))
+        said = forecast(model, row.values[None, :], np.array([row.minute]), np.array([row.sigma]), np.array([row.left]))
         return Made(model, row, said, self._signals(model, row, said))
 
     def _signals(self, model: Resident, row: Row, said: Forecasts) -> tuple[Signal, ...]:
@@ -185,4 +185,3 @@ class Predictor:
                 )
             )
         return tuple(out)
-

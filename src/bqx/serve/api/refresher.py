@@ -1,4 +1,4 @@
-"""What runs beside the requests: new rows are forecast, promoted models exchanged, the state written for the console."""
+"""What runs beside the requests: new rows are forecast, promoted models exchanged, the state written down."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Refresher:
         p = self.predictor
         now = p.clock()
         question = asked(p.calendar, now)
-        pairs = []
+        pairs: list[dict[str, Any]] = []
         alerts = list(self._alerts.values())
         latest = p.latest()
         for pair, model in sorted(p.models.all().items()):

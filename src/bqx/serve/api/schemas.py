@@ -49,7 +49,9 @@ class HorizonOut(BaseModel):
     interval_90_bps: Interval
     quantiles_bps: dict[str, float | None]
     probability_up: float | None
-    innovation_sigma: float | None = Field(description="y3: oriented momentum beyond its random-walk forecast, in sigmas")
+    innovation_sigma: float | None = Field(
+        description="y3: oriented momentum beyond its random-walk forecast, in sigmas"
+    )
     signal: SignalOut
 
 

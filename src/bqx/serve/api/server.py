@@ -37,7 +37,7 @@ class ApiServer:
         self.refresher.url = self.url
         files: dict[str, Any] = {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]} if tls else {}
         arguments = config_arguments(service.limits)
-        self._server = uvicorn.Server(uvicorn.Config(make_app(service), lifespan="off", **arguments, **files))  # type: ignore[arg-type]
+        self._server = uvicorn.Server(uvicorn.Config(make_app(service), lifespan="off", **arguments, **files))
         self._thread: threading.Thread | None = None
 
     def serve(self) -> None:
@@ -70,7 +70,9 @@ class ApiServer:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    found = socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # asyncio sets TCP_NODELAY only when it is told TCP
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))

@@ -115,7 +115,9 @@ class StoreSource:
         parts = []
         try:
             first = self.project.bars.spans(project.as_of).get(pair, (start, start))[0]
-            parts = list(read_blocks(project.store, project.calendar, pair, max(start, first), end, columns, project.as_of))
+            parts = list(
+                read_blocks(project.store, project.calendar, pair, max(start, first), end, columns, project.as_of)
+            )
         except (StoreError, DatasetError) as error:
             raise NoPrediction("no_row", error.what, where=error.where, fix=error.fix) from error
         if not parts:
