@@ -274,6 +274,24 @@ class CausalityStateError(BqxError):
     next_step = "remove the named folder and run it again; bars and features are not touched"
 
 
+class ArtefactError(BqxError):
+    code, exit_code, title = "BQX821", 6, "a model's files are changed, incomplete, unsigned or of a key nobody trusts"
+    next_step = "take the artefact from its source again; never add a key to the trusted ones only to make it load"
+
+
+class EstimatorError(BqxError):
+    code, exit_code, title = "BQX822", 5, "an estimator cannot be loaded, breaks its contract or is not admitted"
+    next_step = "read which check it fails; everything else works without it: docs/models.md"
+
+
+class TuningError(BqxError):
+    code, exit_code, title = "BQX823", 6, "a study cannot go on, or its result cannot be used"
+    next_step = "choose another name for the study, or run `bqx tune` with the options it was begun with"
+
+
+class IntervalError(BqxError):
+    code, exit_code, title = "BQX824", 5, "prediction intervals cannot be calibrated"
+    next_step = "give a longer history: a calibration part needs enough rows that training did not see"
 class ServeError(BqxError):
     code, exit_code, title = "BQX846", 7, "the prediction API cannot be served"
     next_step = "read what is missing: a free port, a trained run, an API key (`bqx serve keys make LABEL`)"
