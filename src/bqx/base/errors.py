@@ -292,6 +292,8 @@ class TuningError(BqxError):
 class IntervalError(BqxError):
     code, exit_code, title = "BQX824", 5, "prediction intervals cannot be calibrated"
     next_step = "give a longer history: a calibration part needs enough rows that training did not see"
+
+
 class ServeError(BqxError):
     code, exit_code, title = "BQX846", 7, "the prediction API cannot be served"
     next_step = "read what is missing: a free port, a trained run, an API key (`bqx serve keys make LABEL`)"

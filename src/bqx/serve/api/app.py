@@ -20,7 +20,7 @@ from bqx.base.version import __version__
 from bqx.market.pairs import parse_pair
 from bqx.serve.api import invocations
 from bqx.serve.api.answers import answer
-from bqx.serve.api.gate import OPEN, App, Gate
+from bqx.serve.api.gate import OPEN, App, Gate, failed
 from bqx.serve.api.keys import Keys
 from bqx.serve.api.limits import Limits
 from bqx.serve.api.metrics import Metrics
@@ -254,8 +254,12 @@ def _failures(app: FastAPI) -> None:
     async def known(request: Request, error: BqxError) -> Response:
         said = refusal(error)
         if said.status == 500:
-            raise error  # the gate gives it a ticket
+            raise error  # for `unforeseen`
         return _refused(request, said)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        return _refused(request, *failed(error, request.state.request_id))
 
 
 def _documents(app: FastAPI) -> None:
@@ -278,7 +282,6 @@ def _json(data: dict[str, Any]) -> Response:
     return Response(json.dumps(data, allow_nan=False, separators=(",", ":")), media_type="application/json")
 
 
-def _refused(request: Request, error: Refused) -> Response:
-    return Response(
-        error.body(request.state.request_id), error.status, headers=error.headers, media_type="application/json"
-    )
+def _refused(request: Request, error: Refused, ticket: str | None = None) -> Response:
+    body = error.body(request.state.request_id, ticket)
+    return Response(body, error.status, headers=error.headers, media_type="application/json")

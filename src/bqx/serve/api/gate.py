@@ -51,8 +51,8 @@ class Gate:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         ident = given if _ID.fullmatch(given) else secrets.token_hex(8)
-        answer = _Answer(send, ident, self.limits.send_s)
-        ticket, key = None, None
+        answer = _Answer(send, ident)
+        key = None
         scope["state"] = {**scope.get("state", {}), "request_id": ident, "began": began}
         try:
             if scope["path"] not in self.open_paths:
@@ -66,11 +66,8 @@ class Gate:
             answer.status = answer.status or 499
             raise
         except Exception as error:  # noqa: BLE001 - the client gets a ticket, the log the rest
-            ticket = secrets.token_hex(4)
-            event("serve.internal", "error", ticket=ticket, request=ident, what=repr(error), trace=_trace(error))
-            said = refusal(error) if isinstance(error, BqxError) else Refused(
-                500, "internal", "the server failed", "give the ticket to who runs the server")  # fmt: skip
-            await answer.refuse(said, ticket)
+            if not answer.status:  # what a handler raised has been answered by then, by `failed` too
+                await answer.refuse(*failed(error, ident))
         finally:
             took = time.perf_counter() - began
             route = scope["path"] if scope["path"] in self.routes else "other"
@@ -81,10 +78,9 @@ class Gate:
             )  # fmt: skip
 
     def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> ApiKey:
-        """The key of the request; Refused 401 or 429."""
+        """The key of the request; Refused 401, or 429. Wrong keys slow down only who sends them: a right one passes,
+        for others may share the address."""
         address = str((scope.get("client") or [""])[0])
-        if wait := self.failures.blocked(address, self.limits.failures):
-            raise _slow_down(wait, "too many wrong keys from this address")
         kind, _, text = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         text = text.strip() if kind.lower() == "bearer" else headers.get(b"x-api-key", b"").decode("latin-1").strip()
         try:
@@ -93,7 +89,8 @@ class Gate:
             event("serve.keys_unreadable", "error", what=error.what)
             raise Refused(503, "unavailable", "keys cannot be checked now", headers={"retry-after": "5"}) from error
         if key is None:
-            self.failures.take(address, self.limits.failures)
+            if wait := self.failures.take(address, self.limits.failures):
+                raise _slow_down(wait, "too many wrong keys from this address")
             raise Refused(
                 401, "unauthorized", "a valid API key is needed", "send `Authorization: Bearer KEY`",
                 headers={"www-authenticate": "Bearer"},
@@ -130,30 +127,32 @@ class Gate:
 
 
 class _Answer:
-    """Sends with the headers every answer has; remembers the status; gives up on a client that does not read."""
+    """Sends with the headers every answer has; remembers the status."""
 
-    def __init__(self, send: Send, ident: str, seconds: float) -> None:
-        self._send, self._ident, self._seconds = send, ident, seconds
+    def __init__(self, send: Send, ident: str) -> None:
+        self._send, self._ident = send, ident
         self.status = 0
 
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", []), *_HEADERS, (b"x-request-id", self._ident.encode())]
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._send(message)
-        except TimeoutError as error:
-            raise ConnectionAbortedError("the client does not read") from error
+        await self._send(message)
 
     async def refuse(self, refused: Refused, ticket: str | None = None) -> None:
-        if self.status:
-            raise ConnectionAbortedError("the answer had begun")
         body = refused.body(self._ident, ticket)
         headers = [(k.encode(), v.encode()) for k, v in refused.headers.items()]
         headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self({"type": "http.response.start", "status": refused.status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
+
+
+def failed(error: Exception, ident: str) -> tuple[Refused, str]:
+    """The answer to what nobody foresaw, and its ticket; the log has the error under it, redacted."""
+    ticket = secrets.token_hex(4)
+    event("serve.internal", "error", ticket=ticket, request=ident, what=repr(error), trace=_trace(error))
+    said = refusal(error) if isinstance(error, BqxError) else None
+    return said or Refused(500, "internal", "the server failed", "give the ticket to who runs the server"), ticket
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

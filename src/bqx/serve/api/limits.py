@@ -50,9 +50,3 @@ class Buckets:
         while len(self._state) > self._keep:
             self._state.popitem(last=False)
         return wait
-
-    def blocked(self, name: str, rate: float) -> float:
-        """Seconds until `name` has a token, without taking one."""
-        tokens, then = self._state.get(name, (max(rate, 1.0), 0.0))
-        have = min(max(rate, 1.0), tokens + (self._clock() - then) * rate)
-        return 0.0 if have >= 1.0 else (1.0 - have) / rate

@@ -124,19 +124,21 @@ class Predictor:
         return made
 
     def refresh(self) -> int:
-        """Forecast the newest row of every pair that has a new one; how many were made. Failures of a pair are logged,
-        counted, and leave its last forecast, which grows stale."""
+        """Forecast the newest row of every pair that has a new one; how many were made. Never a row that is not
+        complete by the clock, whatever the source has. A pair that fails is logged and counted, and has none."""
         before, stamp = self._refreshed, self._current_stamp()
+        wanted = asked(self.calendar, self.clock()).wanted
         done = 0
         for pair, model in self.models.all().items():
             last = self._ready.get(pair)
-            if last is not None and last.model is model and stamp == before:
-                continue
             try:
                 newest = self.source.newest(pair, model.columns)
                 if newest is None:
                     continue
-                self._ready[pair] = self._predict(model, self.source.row(pair, newest, model.columns))
+                minute = min(newest, wanted)
+                if last is not None and last.model is model and last.row.minute == minute and stamp == before:
+                    continue
+                self._ready[pair] = self._predict(model, self.source.row(pair, minute, model.columns))
                 done += 1
             except BqxError as error:
                 self._ready.pop(pair, None)

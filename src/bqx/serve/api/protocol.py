@@ -17,13 +17,15 @@ _FULL = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 
 def timed_protocol(limits: Limits) -> type[H11Protocol]:
     """The protocol class of one server.
 
-    The whole head of a request must be there within `limits.header_s`, however many bytes drip in; a connection beyond
-    `limits.connections`, or beyond `limits.per_client` of one address, is closed at once.
+    The whole head of a request must be there within `limits.header_s`, however many bytes drip in. A client that does
+    not read what it asked for is cut off after `limits.send_s`. A connection beyond `limits.connections`, or beyond
+    `limits.per_client` of one address, is closed at once.
     """
     clients: Counter[str] = Counter()
 
     class TimedProtocol(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
+        _unread: asyncio.TimerHandle | None = None
         _counted: str | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -32,8 +34,7 @@ def timed_protocol(limits: Limits) -> type[H11Protocol]:
             clients[address] += 1
             self._counted = address
             if len(self.connections) > limits.connections or clients[address] > limits.per_client:
-                transport.write(_FULL)
-                transport.close()
+                self._end(_FULL)
                 return
             self._arm()
 
@@ -45,8 +46,21 @@ def timed_protocol(limits: Limits) -> type[H11Protocol]:
             super().on_response_complete()  # arms the keep-alive timer, or begins a request that waited in the pipe
             self._disarm()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._unread = self._unread or self.loop.call_later(limits.send_s, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._read()
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            self._end()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._disarm()
+            self._read()
             if self._counted is not None:
                 clients[self._counted] -= 1
                 if clients[self._counted] <= 0:
@@ -73,8 +87,19 @@ def timed_protocol(limits: Limits) -> type[H11Protocol]:
         def _late(self) -> None:
             self._timer = None
             if not self.transport.is_closing():
-                self.transport.write(_LATE)
-                self.transport.close()
+                self._end(_LATE)
+
+        def _end(self, last: bytes = b"") -> None:
+            """Close; `close` alone would wait for ever for a client that does not read."""
+            if last:
+                self.transport.write(last)
+            self.transport.close()
+            self._unread = self._unread or self.loop.call_later(limits.send_s, self.transport.abort)
+
+        def _read(self) -> None:
+            if self._unread is not None:
+                self._unread.cancel()
+                self._unread = None
 
         def _should_upgrade(self) -> bool:
             return False  # no websockets: an upgrade is answered as the plain request it is

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +48,8 @@ class ApiServer:
         self.refresher.start()
         event("serve.start", url=self.url, models=len(self.service.predictor.models.all()))
         try:
-            self._server.run(sockets=[self._socket])
+            with _gently():
+                self._server.run(sockets=[self._socket])
         finally:
             self.refresher.close()
             self._socket.close()
@@ -66,6 +70,20 @@ class ApiServer:
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(timeout=30)
+
+
+@contextmanager
+def _gently() -> Iterator[None]:
+    """uvicorn raises the signal that ended it once more when it has shut down; this end has more to do than die."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, lambda number, frame: None) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
