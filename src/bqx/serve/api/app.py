@@ -33,7 +33,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, text in {
         400: "the body cannot be read", 401: "no valid key", 404: "no row or no model",
         408: "the body came too slowly", 409: "market closed", 413: "too large", 415: "wrong content type",
-        422: "not a valid request", 429: "too many requests", 500: "internal, with a ticket", 503: "stale data, or busy",
+        422: "not a valid request", 429: "too many requests", 500: "internal, with a ticket",
+        503: "stale data, or busy",
     }.items()
 }  # fmt: skip
 ROUTES = frozenset({"/predict", "/predict/batch", "/ping", "/invocations", "/metrics", "/health", "/openapi.json"})
