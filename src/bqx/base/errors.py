@@ -274,6 +274,24 @@ class CausalityStateError(BqxError):
     next_step = "remove the named folder and run it again; bars and features are not touched"
 
 
+class LiveStateError(BqxError):
+    code, exit_code, title = "BQX841", 6, "the live state cannot be used"
+    next_step = "`bqx live state rebuild` makes it again from the stored bars; nothing was served from it"
+
+
+class FeedError(BqxError):
+    code, exit_code, title = "BQX842", 3, "a live feed gives what is no bar of this project"
+    next_step = "look at the named line or message; correct the feed's format, clock or instruments"
+
+
+class BarRefused(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX843", 4, "a live bar came too late, from the future, or was impossible"
+    next_step = "import the corrected bars with `bqx bars import`, then `bqx live state rebuild`"
+
+
+class LiveError(BqxError):
+    code, exit_code, title = "BQX844", 5, "live values cannot be made"
+    next_step = "read what is missing: bars of the look-back, a pair, or the lease that another process holds"
 class ArtefactError(BqxError):
     code, exit_code, title = "BQX821", 6, "a model's files are changed, incomplete, unsigned or of a key nobody trusts"
     next_step = "take the artefact from its source again; never add a key to the trusted ones only to make it load"

@@ -29,12 +29,14 @@ COMMANDS = {
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "predict": "Forecasts of a time, or of whole months as files.",
     "query": "SQL over bars and features.",
+    "live": "Features minute by minute: run, replay, state.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
     "serve": "The prediction API: serve models over HTTP; make, list and revoke its keys.",
     "stage": "The plan: status by evidence, run, reports, graph, gaps.",
     "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
+    "update": "Import new bars, build and forecast; for cron.",
     "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
 }
 
