@@ -18,6 +18,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: a free one.")
 @click.option("--cost-bps", type=click.FloatRange(0), default=None, help="A round trip; else quoted spreads.")
+@click.option(
+    "--feed", type=click.Path(path_type=Path), help="A CSV file of bars that grows: serve from the live engine."
+)
 @click.option("--as-if", "start", metavar="TIME", help="Pretend it is this time and let it run on (ISO, with offset).")
 @click.option("--container", is_flag=True, help="SageMaker's contract: /invocations needs no key, any address.")
 @click.option("--behind-proxy", is_flag=True, help="Listen beyond this machine without TLS: a proxy brings it.")
@@ -31,6 +34,7 @@ def serve(
     host: str,
     port: int,
     cost_bps: float | None,
+    feed: Path | None,
     start: str | None,
     container: bool,
     behind_proxy: bool,
@@ -54,12 +58,13 @@ def serve(
         )
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("--tls-cert and --tls-key belong together")
+    if feed is not None and start is not None:
+        raise UsageError("a feed has a time of its own", fix="give --feed or --as-if")
     from bqx.serve.api.assemble import Settings, make_server
 
     app: App = ctx.obj
-    settings = Settings(
-        run, host, port, cost_bps, _seconds(start), container, cors, (str(tls_cert), str(tls_key)) if tls_cert else None
-    )
+    tls = None if tls_cert is None else (str(tls_cert), str(tls_key))
+    settings = Settings(run, host, port, cost_bps, _seconds(start), container, cors, tls, feed)
     with closing(app.open()) as project:
         server = make_server(project, settings)
         click.echo(f"{server.url}{' SIMULATED DATA' if project.simulated else ''}")

@@ -13,10 +13,14 @@ import pytest
 from api_server import start_server
 from benchmarks.soak.api_world import DATASETS, chosen
 
+from bqx.base.errors import FeedError, ServeError
 from bqx.build.project import Project
 from bqx.features.catalogue import dataset
 from bqx.market.calendar import datetime_of
+from bqx.serve.api.assemble import Settings, make_server
 from bqx.serve.api.live_source import LiveSource
+from bqx.serve.api.live_thread import FOLDER, LiveThread
+from bqx.serve.api.models import ModelSet, RunModels
 from bqx.serve.api.store_source import StoreSource
 from bqx.serve.live.bar import Bar
 from bqx.serve.live.engine import Engine
@@ -110,3 +114,23 @@ def test_a_server_follows_the_engine(project: Project, served_world: Any) -> Non
         store = StoreSource(served.project)
         want = store.row("eurusd", stop, columns)
         assert found["data"]["sigma_bps"] == want.sigma
+
+
+def test_a_thread_beside_the_server(project: Project, served_world: Any) -> None:
+    """It tells when its feed ends, and goes on from its own state the next time."""
+    with pytest.raises(FeedError, match="cannot be read"):
+        make_server(project, Settings("first", feed=project.root / "none.csv", container=True))
+    models = ModelSet(RunModels(project.root, "first"), project.root)
+    end = served_world.end
+    for first, last in ((end - 1, end), (end, end)):
+        live = LiveThread(
+            project, models, StoreSource(project), Replay(project.bars, project.calendar, (), first, last)
+        )
+        assert live.source.newest("eurusd", chosen()) == end - 1, "the stored bars are taken in at the start"
+        live.start()
+        live._thread.join(20)
+        assert not live._thread.is_alive()
+        with pytest.raises(ServeError, match="its feed ended"):
+            live.check()
+        live.close()
+    assert list((project.root / FOLDER).iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bqx.base.errors import ServeError
@@ -17,12 +18,15 @@ from bqx.serve.api.store_source import StoreSource
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
+    from bqx.serve.api.live_thread import LiveThread
     from bqx.serve.api.server import ApiServer
 
 
 @dataclass(frozen=True)
 class Settings:
-    """As `bqx serve` takes them. start : seconds since 1970 the clock begins at, None for the real one."""
+    """As `bqx serve` takes them. start : seconds since 1970 the clock begins at, None for the real one. feed : a file
+    of bars that grows, for the live engine; None serves what is built.
+    """
 
     run: str
     host: str = "127.0.0.1"
@@ -32,6 +36,7 @@ class Settings:
     container: bool = False
     cors: tuple[str, ...] = ()
     tls: tuple[str, str] | None = None
+    feed: Path | None = None
 
 
 def make_predictor(
@@ -39,8 +44,8 @@ def make_predictor(
 ) -> Predictor:
     """Models of a run over the project's store."""
     models = ModelSet(RunModels(project.root, run), project.root)
-    source = StoreSource(project, cost=cost)
-    return Predictor(models, source, project.calendar, clock, metrics or Metrics(), simulated=project.simulated)
+    source, known = StoreSource(project, cost=cost), project.simulated
+    return Predictor(models, source, project.calendar, clock, metrics or Metrics(), simulated=known)
 
 
 def make_server(project: Project, settings: Settings, limits: Limits | None = None) -> ApiServer:
@@ -54,5 +59,21 @@ def make_server(project: Project, settings: Settings, limits: Limits | None = No
     clock = time.time if settings.start is None else as_if(settings.start)
     metrics = Metrics()
     predictor = make_predictor(project, settings.run, clock, cost=settings.cost, metrics=metrics)
+    live = None if settings.feed is None else _live(project, predictor, settings.feed, settings.cost)
     service = Service(predictor, keys, limits or Limits(), metrics, settings.container, settings.cors)
-    return ApiServer(service, project.root, host=settings.host, port=settings.port, tls=settings.tls)
+    try:
+        return ApiServer(service, project.root, host=settings.host, port=settings.port, tls=settings.tls, live=live)
+    except BaseException:
+        if live is not None:
+            live.close()
+        raise
+
+
+def _live(project: Project, predictor: Predictor, feed: Path, cost: float | None) -> LiveThread:
+    from bqx.serve.api.live_thread import LiveThread
+    from bqx.serve.live.feeds.growing import GrowingFile
+
+    store = StoreSource(project, cost=cost)
+    live = LiveThread(project, predictor.models, store, GrowingFile(feed), cost=cost)
+    predictor.source = live.source
+    return live

@@ -42,7 +42,7 @@ class Part:
 
     @property
     def receipt(self) -> Path:
-        return self.path.with_suffix(".json")
+        return self.path.with_name(f"{self.path.name}.json")
 
     def done(self) -> bool:
         """Whether the file is there and is of this model and these features."""

@@ -88,14 +88,16 @@ class LiveSource:
     def newest(self, pair: str, columns: Sequence[Candidate]) -> int | None:
         with self._lock:
             newest = next(reversed(self._minutes), None)
-        return newest if newest is not None and pair in self._lanes else self._store.newest(pair, columns)
+        if newest is None or not self._has(pair, columns):
+            return self._store.newest(pair, columns)
+        return newest
 
     def row(self, pair: str, minute: int, columns: Sequence[Candidate]) -> Row:
         with self._lock:
             held = self._minutes.get(minute)
-        lane = self._lanes.get(pair)
-        if held is None or lane is None or any(c.name not in self._place for c in columns):
+        if held is None or not self._has(pair, columns):
             return self._store.row(pair, minute, columns)
+        lane = self._lanes[pair]
         at = [self._place[c.name] for c in columns]
         return Row(
             np.ascontiguousarray(held.values[lane, at]),
@@ -105,6 +107,10 @@ class LiveSource:
             float(held.cost[lane]),
             held.left,
         )
+
+    def _has(self, pair: str, columns: Sequence[Candidate]) -> bool:
+        """A model promoted since may read columns that live was not asked to keep."""
+        return pair in self._lanes and all(c.name in self._place for c in columns)
 
     def _costs(self, bars: NDArray[np.float64]) -> F4:
         """As labels have them (`bqx.research.labels`)."""

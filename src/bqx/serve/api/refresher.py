@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,15 @@ FORMAT = 1
 
 
 class Refresher:
-    """A thread that looks every `every` seconds; its failures are counted, logged and shown, and it goes on."""
+    """A thread that looks every `every` seconds; its failures are counted, logged and shown, and it goes on.
+
+    checks : by name, called at each look; what they raise is an alert until they no longer do.
+    """
 
     def __init__(self, predictor: Predictor, root: Path, *, every: float = 0.5, status_every: float = 5.0) -> None:
         self.predictor, self.path, self.every, self.status_every = predictor, root / STATUS, every, status_every
         self.url = ""
+        self.checks: dict[str, Callable[[], None]] = {}
         self._alerts: dict[str, dict[str, Any]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bqx-refresh", daemon=True)
@@ -48,6 +53,8 @@ class Refresher:
         """Models first, then rows."""
         self._try("models", self._reload)
         self._try("rows", self._refresh)
+        for name, check in self.checks.items():
+            self._try(name, check)
 
     def _run(self) -> None:
         written = time.monotonic()
@@ -66,7 +73,7 @@ class Refresher:
         if made := self.predictor.refresh():
             self.predictor.metrics.count("refreshed", made)
 
-    def _try(self, what: str, work: Any) -> None:
+    def _try(self, what: str, work: Callable[[], None]) -> None:
         try:
             work()
             self._alerts.pop(what, None)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import ServeError
 from bqx.base.runlog import event
@@ -17,23 +17,30 @@ from bqx.serve.api.app import Service, make_app
 from bqx.serve.api.protocol import config_arguments
 from bqx.serve.api.refresher import Refresher
 
+if TYPE_CHECKING:
+    from bqx.serve.api.live_thread import LiveThread
+
 LOOPBACK = "127.0.0.1"
 
 
 class ApiServer:
     """Serves until closed; `url` says where. Port 0 takes a free one.
 
-    root : the project, where the state for the console goes. tls : certificate and key files.
+    root : the project, where the state for the console goes. tls : certificate and key files. live : takes bars
+    beside it, and ends with it.
     """
 
     def __init__(
         self, service: Service, root: Path, *, host: str = LOOPBACK, port: int = 0, tls: tuple[str, str] | None = None,
-        every: float = 0.5, status_every: float = 5.0,
+        live: LiveThread | None = None,
     ) -> None:  # fmt: skip
         import uvicorn
 
         self.service = service
-        self.refresher = Refresher(service.predictor, root, every=every, status_every=status_every)
+        self.refresher = Refresher(service.predictor, root)
+        self.live = live
+        if live is not None:
+            self.refresher.checks["live"] = live.check
         self._socket = _listen(host, port)
         number = self._socket.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{number}/"
@@ -45,6 +52,8 @@ class ApiServer:
 
     def serve(self) -> None:
         """Until SIGTERM or SIGINT, or :meth:`close` from another thread; requests that have begun are finished."""
+        if self.live is not None:
+            self.live.start()
         self.refresher.start()
         event("serve.start", url=self.url, models=len(self.service.predictor.models.all()))
         try:
@@ -52,6 +61,8 @@ class ApiServer:
                 self._server.run(sockets=[self._socket])
         finally:
             self.refresher.close()
+            if self.live is not None:
+                self.live.close()
             self._socket.close()
             event("serve.end", url=self.url)
 
