@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,7 +17,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from api_server import Serve, Served, start_server
+from api_server import Serve, Served
 from benchmarks.soak.api_world import extend, fit
 
 from bqx.base.errors import ArtefactError, ModelRefused, NoPrediction, ServeError
@@ -28,7 +25,6 @@ from bqx.build.project import Project
 from bqx.market.calendar import datetime_of
 from bqx.serve.api.assemble import Settings, make_predictor, make_server
 from bqx.serve.api.freshness import as_if, asked
-from bqx.serve.api.keys import Keys
 from bqx.serve.api.models import Located, ModelSet, columns_of
 from bqx.serve.api.predictor import Predictor
 from bqx.serve.api.refresher import STATUS
@@ -230,47 +226,3 @@ def test_a_taken_port_is_said(served: Served) -> None:
     port = int(served.server.url.split(":")[2].strip("/"))
     with pytest.raises(ServeError, match="cannot listen"):
         make_server(served.project, Settings("first", port=port))
-
-
-def test_killed_and_started_again(served_world: Any, tmp_path: Path) -> None:
-    """kill -9 leaves whole files, and the next server says the same. The log of the killed one shows no key."""
-    root = tmp_path / "p"
-    shutil.copytree(served_world.root, root)
-    _, key = Keys(root).make("test")
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from bqx.cli.main import main; main()", "-C", str(root), "--log-json", "serve",
-         "--models", "first", "--port", "0", "--as-if", _iso(served_world.now + 20)],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        url, said = process.stdout.readline().split(" ", 1)
-        assert said == "SIMULATED DATA\n"
-        asked_then = {"pair": "eurusd", "timestamp": _iso(served_world.now - 600)}
-        until(lambda: _answers(url), 60)
-        first = httpx.post(url + "predict", json=asked_then, headers={"authorization": f"Bearer {key}"}).json()
-    finally:
-        process.kill()
-    _, log = process.communicate(timeout=20)
-    assert json.loads((root / STATUS).read_text())["state"] == "running"
-    assert key not in log
-    events = [json.loads(line) for line in log.splitlines()]
-    routes = [(e["fields"]["route"], e["fields"]["status"]) for e in events if e["event"] == "serve.request"]
-    assert routes[-1] == ("/predict", 200)
-    served = start_server(replace(served_world, root=root))
-    second = served.client.post("/predict", json=asked_then, headers={"authorization": f"Bearer {key}"}).json()
-    served.close()
-    for part in ("horizons", "signal", "features", "model"):
-        assert first[part] == second[part]
-    assert json.loads((root / STATUS).read_text())["state"] == "ended"
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url + "health").status_code == 200
-    except httpx.TransportError:
-        return False

@@ -18,7 +18,7 @@ CHECKS: list[CheckFunction] = [
     checks.content_type_conformance,
     checks.response_schema_conformance,
 ]
-EXAMPLES = 40
+EXAMPLES = 25
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
