@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.soak.api_load import api_load
 from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.dataset_year import dataset_year
@@ -47,6 +48,10 @@ CHECKS: dict[str, Check] = {
     "backtest": Check(
         "backtests of planted skill pass the economics gate, of noise never; intervals hold 0 as often as they say",
         backtests, 80, "worlds", "benchmarks/test_backtest_soak.py",
+    ),
+    "api-load": Check(
+        "/predict at 100 requests a second, open loop, 28 models: P99 at most 50 ms, no error, over minute changes",
+        api_load, 10, "minutes", "benchmarks/test_api_soak.py",
     ),
     "causality-clock": Check(
         "Granger of 756 directed pairs over a month of 1-minute returns within 5 minutes, equal to statsmodels'",

@@ -281,7 +281,7 @@ class TrainingError(BqxError):
 
 class QuarantinedError(BqxError):
     code, exit_code, title = "BQX826", 5, "a run is quarantined: its skill is too good to be true"
-    next_step = "look for the leak; `bqx runs sign NAME` runs L1-L6 again and records who answers for it"
+    next_step = "look for the leak; `bqx train sign NAME` runs L1-L6 again and records who answers for it"
 
 
 class ForecastError(BqxError):
@@ -291,7 +291,7 @@ class ForecastError(BqxError):
 
 class RunError(BqxError):
     code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
-    next_step = "`bqx runs list` names the runs; choose another name"
+    next_step = "`bqx train list` names the runs; choose another name"
 
 
 class ArtefactError(BqxError):
@@ -362,6 +362,32 @@ class BarRefused(BqxError):  # noqa: N818
 class LiveError(BqxError):
     code, exit_code, title = "BQX844", 5, "live values cannot be made"
     next_step = "read what is missing: bars of the look-back, a pair, or the lease that another process holds"
+
+
+class ServeError(BqxError):
+    code, exit_code, title = "BQX846", 7, "the prediction API cannot be served"
+    next_step = "read what is missing: a free port, a trained run, an API key (`bqx serve keys make LABEL`)"
+
+
+class ModelRefused(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX847", 5, "a model cannot be served"
+    next_step = "the model in service before it stays; train again, or with the catalogue this bqx has"
+
+
+class NoPrediction(BqxError):  # noqa: N818
+    """No forecast can be given now. reason : `stale`, `closed`, `no_row`, `no_volatility`, `no_model`, `busy`."""
+
+    code, exit_code, title = "BQX848", 5, "there is no prediction for this pair at this time"
+    next_step = "read the reason: stale data, a closed market, a minute that is not in the store, or no model"
+
+    def __init__(self, reason: str, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.reason = reason
+        super().__init__(what, where=where, fix=fix)
+
+
+class ApiKeyError(BqxError):
+    code, exit_code, title = "BQX849", 10, "an API key cannot be made, found or checked"
+    next_step = "`bqx serve keys list`; a lost key cannot be shown again, make another and revoke it"
 
 
 class Unsupported(BqxError):  # noqa: N818
