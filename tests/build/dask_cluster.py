@@ -14,7 +14,7 @@ from types import TracebackType
 
 SOURCE = Path(__file__).parents[2] / "src"
 TTL = "6 seconds"
-"""A worker that is not heard of for so long is dead to the scheduler; Dask's own five minutes are too long for tests."""
+"""A worker not heard of for so long is dead to the scheduler; Dask's own five minutes are too long for tests."""
 
 
 def free_port() -> int:

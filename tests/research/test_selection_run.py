@@ -85,8 +85,8 @@ def test_running_again_computes_nothing_and_a_lost_fold_comes_back_the_same(
     (folder / "eurusd_2.json").unlink()
     assert list(done_folds(folder)) == [("eurusd", 1)]
     calls = []
-    real = room._fold
-    monkeypatch.setattr(room, "_fold", lambda *a: calls.append(a[2]) or real(*a))
+    real = room.select
+    monkeypatch.setattr(room, "select", lambda *a: calls.append(a[2]) or real(*a))
     again = run_selection(noise_dataset, "one", pairs=["eurusd"], folds=[1, 2])
     assert calls == [2], "only the lost fold was computed"
     assert [f["digest"] for f in again["folds"]] == [f["digest"] for f in made["folds"]], "and on one worker, too"

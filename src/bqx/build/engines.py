@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -82,7 +82,7 @@ def echo(item: Json) -> Json:
 
 def map_units(
     engine: str | Executor, function: str, items: Sequence[Json], *, workers: int = 0, note: Note = lambda _: None
-) -> Iterator[tuple[int, Json]]:
+) -> Generator[tuple[int, Json]]:
     """(number of the item, what `function` gave for it), as they come; on any engine the same.
 
     function : `bqx.module:name`, from a JSON object to a JSON object. It may be called again for an item whose worker

@@ -1,0 +1,151 @@
+"""Two hosts that share only PostgreSQL and S3 give the bytes of one thread, whatever the network and storage do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import xxhash
+from dask_cluster import Cluster, free_port
+from hosts import BRIDGE, Namespaces, namespaces, project_folder, why_no_namespaces
+from small_project import PAIRS, REMOTE, Killer, contents, fill
+
+import postgres_database
+from bqx.base.errors import ConfigError
+from bqx.build.choice import Choice
+from bqx.build.project import Project
+from bqx.build.run import build
+from bqx.build.server_tables import wanted_tables
+from bqx.build.verify import verify
+from bqx.store.s3.files import S3Files
+from postgres_server import WANTED, Server
+from s3_server import Proxy, S3Server
+
+pytestmark = pytest.mark.usefixtures("few_datasets")
+Copy = Callable[[Path], Project]
+WHOLE = Choice(datasets=REMOTE)
+RELAY = Path(__file__).with_name("relay.py")
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres: Callable[[int], Server], postgres_prepared: postgres_database.Prepared) -> str:
+    server = os.environ.get("BQX_TEST_DSN") or postgres(WANTED[-1]).dsn()
+    return postgres_prepared.of(server, "hosts", wanted_tables(PAIRS, (), only=(), first="2024_06", last="2024_06"))
+
+
+@pytest.fixture(scope="module")
+def expected(built: Path) -> dict[str, str]:
+    project = Project.open(built)
+    found = contents(project, REMOTE)
+    project.close()
+    return found
+
+
+class Setting:
+    """A coordinator's project and a cluster of two hosts."""
+
+    def __init__(self, folder: Path, dsn: str, stack: ExitStack, nets: Namespaces | None) -> None:
+        self.nets = nets
+        host = BRIDGE if nets else "127.0.0.1"
+        self.storage = stack.enter_context(S3Server(host))
+        self.root = project_folder(folder / "here", dsn, self.storage.endpoint)
+        self.cluster = stack.enter_context(Cluster(folder / "cluster", host))
+        parts = dict(word.split("=", 1) for word in dsn.split())
+        if nets:
+            door = free_port()
+            self._relay(stack, (), BRIDGE, door, "127.0.0.1", int(parts["port"]))
+        for k in range(2):
+            prefix = nets.prefix(k) if nets else ()
+            if nets:
+                self._relay(stack, prefix, "127.0.0.1", int(parts["port"]), BRIDGE, door)
+            self.cluster.worker(root=project_folder(folder / f"host{k}", dsn, self.storage.endpoint), prefix=prefix)
+
+    def _relay(self, stack: ExitStack, prefix: tuple[str, ...], *way: str | int) -> None:
+        made = subprocess.Popen([*prefix, sys.executable, str(RELAY), *map(str, way)])
+        stack.callback(made.wait)
+        stack.callback(made.kill)
+
+
+@pytest.fixture(params=["loopback", "namespaces"])
+def setting(request: pytest.FixtureRequest, tmp_path: Path, dsn: str) -> Iterator[Setting]:
+    if "BQX_TEST_DSN" in os.environ:
+        pytest.skip("needs a server that is ours")
+    postgres_database.empty(dsn)
+    with ExitStack() as stack:
+        if request.param == "namespaces":
+            if why := why_no_namespaces():
+                pytest.skip(why)
+            yield Setting(tmp_path, dsn, stack, stack.enter_context(namespaces(2)))
+        else:
+            yield Setting(tmp_path, dsn, stack, None)
+
+
+def whole(files: S3Files) -> None:
+    """Every object is complete: its bytes are those its description was written with."""
+    keys = [key for key, _, _ in files.client.listed("")]
+    assert keys
+    for key in keys:
+        head = files.client.head(key)
+        assert head is not None
+        assert xxhash.xxh3_128(files.client.read(key) or b"").hexdigest() == head.digest
+
+
+def test_two_hosts_give_the_bytes_of_one_thread(
+    setting: Setting, bars: dict[str, pl.DataFrame], expected: dict[str, str]
+) -> None:
+    """In namespaces one of the hosts is cut off in mid-build: no packet comes or goes, and nobody says goodbye."""
+    project = fill(Project.open(setting.root), bars)
+    watch = Killer(lambda: setting.nets.cut(0) if setting.nets else None, at=3)
+    report = build(project, WHOLE, engine=setting.cluster.engine, progress=lambda _: watch)
+    assert (report.failures, report.threads, watch.seen) == ([], 2, 2 * len(REMOTE))
+    assert contents(project) == expected
+    assert not (setting.root / "lake").exists() or not list((setting.root / "lake").rglob("*.parquet"))
+    result = verify(project, WHOLE, deep=True, recompute=1, seed=1)
+    assert (result.problems, result.recomputed) == ([], 1)
+    assert isinstance(project.files, S3Files)
+    whole(project.files)
+    left = project.store.gc(min_age_s=0.0)
+    assert contents(project) == expected and left.generations == 0
+    project.close()
+
+
+def test_errors_and_slow_downs_of_the_storage_change_nothing(
+    tmp_path: Path, dsn: str, bars: dict[str, pl.DataFrame], expected: dict[str, str]
+) -> None:
+    """A fifth of all requests fails in some way; worker processes, the manifest in PostgreSQL."""
+    postgres_database.empty(dsn)
+    rng, kinds = np.random.default_rng(3), ["503", "cut", "500", "lost", "torn"]
+    with S3Server() as storage, Proxy(storage) as proxy:
+        project = fill(Project.open(project_folder(tmp_path / "p", dsn, proxy.endpoint)), bars)
+        proxy.fault = lambda *_: kinds[rng.integers(5)] if rng.random() < 0.2 else None
+        report = build(project, WHOLE, engine="processes", threads=2)
+        assert (report.failures, contents(project)) == ([], expected)
+        assert len(proxy.seen) > len(expected)
+        proxy.fault = lambda *_: None
+        assert project.store.verify(deep=True) == []
+        assert isinstance(project.files, S3Files)
+        whole(project.files)
+        project.close()
+
+
+def test_settings_for_object_storage(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    Project.create(root, pairs=PAIRS).close()
+    text = (root / "bqx.toml").read_text()
+    for new, said in (
+        ('files = "s3"', r"store\.bucket is not set"),
+        ('files = "s3"\nbucket = "fx-lake"\nendpoint = "http://s3.example"', "plain http is for localhost"),
+        ('files = "s3"\nbucket = "No Bucket"', "store.bucket"),
+    ):
+        (root / "bqx.toml").write_text(text.replace('files = "local"', new, 1))
+        with pytest.raises(ConfigError, match=said):
+            Project.open(root)
+    shutil.rmtree(root)
