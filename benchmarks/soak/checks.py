@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.soak.causality import clock, fdr
+from benchmarks.soak.cluster import cluster
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.kill import kill
 from benchmarks.soak.migrate import migrate_stage
@@ -44,6 +45,10 @@ CHECKS: dict[str, Check] = {
     "causality-fdr": Check(
         "worlds without links: false discovery rate of each method and both at or under q; planted links are found",
         fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
+    ),
+    "cluster": Check(
+        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails; what a unit costs",
+        cluster, 8, "faults", "benchmarks/test_cluster_soak.py",
     ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",

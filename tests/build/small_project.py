@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 import polars as pl
@@ -33,13 +33,13 @@ def contents(project: Project, datasets: Collection[str] = ()) -> dict[str, str]
 
 
 class Killer(Silent):
-    """Calls `kill` when the `at`-th unit has been committed; `seen` counts them."""
+    """Strikes when so many units have been committed; `seen` counts them."""
 
-    def __init__(self, kill: Callable[[], None], at: int = 2) -> None:
-        self.kill, self.at, self.seen = kill, at, 0
+    def __init__(self, strikes: Mapping[int, Callable[[], None]]) -> None:
+        self.strikes, self.seen = strikes, 0
 
     def advance(self, outcome: Outcome) -> None:
         super().advance(outcome)
         self.seen += outcome.reason is None
-        if self.seen == self.at:
-            self.kill()
+        if outcome.reason is None and self.seen in self.strikes:
+            self.strikes[self.seen]()

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from dask_cluster import Cluster
 from small_project import REMOTE, Killer, contents
 
-from bqx.base.errors import BuildError, ClusterError, LeaseError, Unsupported, UsageError, WorkerMismatch
+from bqx.base.errors import BuildError, ClusterError, DiskError, LeaseError, Unsupported, UsageError, WorkerMismatch
 from bqx.build.choice import Choice
 from bqx.build.engines import map_units, open_executor
+from bqx.build.executor import WorkerLost, drive
 from bqx.build.ledger import Ledger
 from bqx.build.processes import Processes
 from bqx.build.project import Project
 from bqx.build.run import build
+from dask_cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("few_datasets")
 Copy = Callable[[Path], Project]
@@ -56,7 +59,7 @@ def test_a_worker_process_killed_in_mid_unit_costs_its_unit(
     real = Processes.__init__
     monkeypatch.setattr(Processes, "__init__", lambda self, *a: (real(self, *a), made.append(self))[0])
     project, told = copy(unbuilt), []
-    watch = Killer(lambda: os.kill(made[0].pids[0], signal.SIGKILL))
+    watch = Killer({2: lambda: os.kill(made[0].pids[0], signal.SIGKILL)})
     report = build(project, WHOLE, engine="processes", threads=2, progress=lambda _: watch, told=told.append)
     assert len(told) == 1 and "was lost (exit code -9)" in told[0]
     assert (report.failures, report.built, watch.seen) == ([], 2 * len(REMOTE), 2 * len(REMOTE)), "each is told once"
@@ -65,48 +68,93 @@ def test_a_worker_process_killed_in_mid_unit_costs_its_unit(
     assert made[0].pids == [], "no process is left"
 
 
-def test_a_unit_that_kills_every_worker_is_given_up_and_the_rest_is_built(
-    unbuilt: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BQX_FAULT", "after-temp-write:4")
-    project, told = copy(unbuilt), []
-    two = Choice(datasets=("time_dual", "returns_raw_rate"), first_month="2024_07")
+def test_a_unit_that_kills_every_worker_is_given_up(unbuilt: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BQX_FAULT", "after-temp-write")
     monkeypatch.setattr("bqx.base.atomic.fault", lambda _: None)  # not in this process
-    with pytest.raises(BuildError, match="1 of 2 units failed.*3 workers died over it: worker process"):
-        build(project, two, engine="processes", threads=1, told=told.append)
-    assert len(told) == 3, "the first unit's three files are written, the other's never"
+    project, told = copy(unbuilt), []
+    one = Choice(datasets=("time_dual",), first_month="2024_07")
+    with pytest.raises(BuildError, match=r"1 of 1 units failed.*3 workers died over it: worker process"):
+        build(project, one, engine="processes", threads=1, told=told.append)
+    assert len(told) == 3 and contents(project) == {}
     assert [f["dataset"] for f in Ledger(project.manifest).failures()] == ["time_dual"]
-    assert {i.key.dataset for i in project.store.partitions()} == {"returns_raw_rate"}
-    assert project.store.verify(deep=True) == []
 
 
-def test_a_dask_worker_killed_in_mid_unit_costs_its_unit(
+class _Deadly:
+    """A job of texts, each letter a result; workers die over every x, and over the first try of every y."""
+
+    memory = 0
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+
+    def do(self, item: str, emit: Callable[[str], None], halt: object) -> None:
+        for letter in item:
+            if letter == "x" or (letter == "y" and "y" not in self.tried):
+                self.tried.append(letter)
+                raise WorkerLost(f"died over {letter}")
+            emit(letter)
+
+    def bytes(self, item: str) -> int:
+        return 0
+
+    def rest(self, item: str, done: list[str]) -> str | None:
+        return item[len(done) :] or None
+
+    def lost(self, item: str, attempts: int, why: str) -> str:
+        return f"[{item[0]} {attempts} {why}]"
+
+
+def test_only_the_deadly_unit_of_an_item_is_given_up_and_units_after_it_are_done() -> None:
+    told: list[str] = []
+    job: Any = _Deadly()
+    found = list(drive(job, ["abxcyd"], job.do, slots=lambda: 1, note=told.append))
+    assert found == ["a", "b", "[x 3 died over x]", "c", "y", "d"]
+    assert told == ["died over x"] * 3 + ["died over y"]
+    several = drive(job, ["ab", "cx", "xd", "ef"], job.do, slots=lambda: 4)
+    assert sorted(several) == sorted(["a", "b", "c", "[x 3 died over x]", "[x 3 died over x]", "d", "e", "f"])
+
+
+def test_items_wait_for_memory_and_errors_stop_the_loop() -> None:
+    now, most = [0], [0]
+    lock = threading.Lock()
+
+    def do(item: str, emit: Callable[[str], None], halt: object) -> None:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        with lock:
+            now[0] -= 1
+        if item == "z":
+            raise DiskError("no space left")
+        emit(item)
+
+    job: Any = _Deadly()
+    job.memory, job.bytes = 20, lambda item: 10
+    assert sorted(drive(job, list("abcdef"), do, slots=lambda: 6)) == list("abcdef")
+    assert most[0] == 2
+    with pytest.raises(DiskError):
+        list(drive(job, list("zabc"), do, slots=lambda: 1))
+
+
+def test_a_dask_cluster_that_loses_a_worker_and_its_scheduler(
     unbuilt: Path, built: Path, copy: Copy, tmp_path: Path
 ) -> None:
-    project = copy(unbuilt)
-    with Cluster(tmp_path / "c") as own:
-        first, _ = own.worker(), own.worker()
-        watch = Killer(lambda: os.kill(first, signal.SIGKILL))
-        report = build(project, WHOLE, engine=own.engine, progress=lambda _: watch)
-        assert (report.failures, watch.seen) == ([], 2 * len(REMOTE))
-        assert contents(project) == contents(copy(built), REMOTE)
-        assert report.core_seconds > 0 and project.store.verify(deep=True) == []
-
-
-def test_a_scheduler_that_is_restarted_is_found_again(unbuilt: Path, built: Path, copy: Copy, tmp_path: Path) -> None:
+    """A worker is killed in mid-unit, then the scheduler with all it knows; each unit is told of once."""
     project, told = copy(unbuilt), []
     with Cluster(tmp_path / "c") as own:
-        own.worker()
+        first, _ = own.worker(), own.worker()
 
         def restart() -> None:
             own.restart_scheduler()
             own.worker()
 
-        watch = Killer(restart, at=3)
+        watch = Killer({2: lambda: os.kill(first, signal.SIGKILL), 5: restart})
         report = build(project, WHOLE, engine=own.engine, progress=lambda _: watch, told=told.append)
     assert any("connect again" in line for line in told)
-    assert (report.failures, watch.seen) == ([], 2 * len(REMOTE))
+    assert (report.failures, watch.seen, report.built) == ([], 2 * len(REMOTE), 2 * len(REMOTE))
     assert contents(project) == contents(copy(built), REMOTE)
+    assert project.store.verify(deep=True) == []
 
 
 def test_a_lost_lease_stops_workers_and_commits_nothing_more(unbuilt: Path, copy: Copy, cluster: Cluster) -> None:
@@ -117,7 +165,7 @@ def test_a_lost_lease_stops_workers_and_commits_nothing_more(unbuilt: Path, copy
             con.execute("UPDATE lease SET run_id = 'other', started = 1")
 
     with pytest.raises(LeaseError, match="now held by run other"):
-        build(project, WHOLE, engine=cluster.engine, progress=lambda _: Killer(steal, at=1))
+        build(project, WHOLE, engine=cluster.engine, progress=lambda _: Killer({1: steal}))
     assert len({(i.key.dataset, i.key.ym) for i in project.store.partitions()}) == 1
 
 
@@ -137,12 +185,11 @@ def test_a_worker_that_differs_is_named_before_any_work(
     assert contents(project) == {}
 
 
-def test_a_worker_with_another_manifest_is_refused(unbuilt: Path, copy: Copy, tmp_path: Path) -> None:
+def test_a_worker_with_another_manifest_is_refused(unbuilt: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     project, other = copy(unbuilt), copy(unbuilt)
-    with Cluster(tmp_path / "c") as own:
-        own.worker(root=other.root)
-        with pytest.raises(WorkerMismatch, match="does not hold the inputs of this run"):
-            build(project, WHOLE, engine=own.engine)
+    monkeypatch.setenv("BQX_WORKER_ROOT", str(other.root))
+    with pytest.raises(WorkerMismatch, match="does not hold the inputs of this run"):
+        build(project, WHOLE, engine="processes", threads=1)
 
 
 def test_engines_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +12,6 @@ import numpy as np
 import polars as pl
 import pytest
 import xxhash
-from dask_cluster import Cluster, free_port
-from hosts import BRIDGE, Namespaces, namespaces, project_folder, why_no_namespaces
 from small_project import PAIRS, REMOTE, Killer, contents, fill
 
 import postgres_database
@@ -26,13 +22,13 @@ from bqx.build.run import build
 from bqx.build.server_tables import wanted_tables
 from bqx.build.verify import verify
 from bqx.store.s3.files import S3Files
+from hosts import TwoHosts, project_folder, why_no_namespaces
 from postgres_server import WANTED, Server
 from s3_server import Proxy, S3Server
 
 pytestmark = pytest.mark.usefixtures("few_datasets")
 Copy = Callable[[Path], Project]
 WHOLE = Choice(datasets=REMOTE)
-RELAY = Path(__file__).with_name("relay.py")
 
 
 @pytest.fixture(scope="module")
@@ -49,43 +45,14 @@ def expected(built: Path) -> dict[str, str]:
     return found
 
 
-class Setting:
-    """A coordinator's project and a cluster of two hosts."""
-
-    def __init__(self, folder: Path, dsn: str, stack: ExitStack, nets: Namespaces | None) -> None:
-        self.nets = nets
-        host = BRIDGE if nets else "127.0.0.1"
-        self.storage = stack.enter_context(S3Server(host))
-        self.root = project_folder(folder / "here", dsn, self.storage.endpoint)
-        self.cluster = stack.enter_context(Cluster(folder / "cluster", host))
-        parts = dict(word.split("=", 1) for word in dsn.split())
-        if nets:
-            door = free_port()
-            self._relay(stack, (), BRIDGE, door, "127.0.0.1", int(parts["port"]))
-        for k in range(2):
-            prefix = nets.prefix(k) if nets else ()
-            if nets:
-                self._relay(stack, prefix, "127.0.0.1", int(parts["port"]), BRIDGE, door)
-            self.cluster.worker(root=project_folder(folder / f"host{k}", dsn, self.storage.endpoint), prefix=prefix)
-
-    def _relay(self, stack: ExitStack, prefix: tuple[str, ...], *way: str | int) -> None:
-        made = subprocess.Popen([*prefix, sys.executable, str(RELAY), *map(str, way)])
-        stack.callback(made.wait)
-        stack.callback(made.kill)
-
-
-@pytest.fixture(params=["loopback", "namespaces"])
-def setting(request: pytest.FixtureRequest, tmp_path: Path, dsn: str) -> Iterator[Setting]:
+@pytest.fixture
+def hosts(tmp_path: Path, dsn: str) -> Iterator[TwoHosts]:
+    """In network namespaces where this machine lets us."""
     if "BQX_TEST_DSN" in os.environ:
         pytest.skip("needs a server that is ours")
     postgres_database.empty(dsn)
     with ExitStack() as stack:
-        if request.param == "namespaces":
-            if why := why_no_namespaces():
-                pytest.skip(why)
-            yield Setting(tmp_path, dsn, stack, stack.enter_context(namespaces(2)))
-        else:
-            yield Setting(tmp_path, dsn, stack, None)
+        yield TwoHosts(tmp_path, dsn, stack, PAIRS, apart=not why_no_namespaces())
 
 
 def whole(files: S3Files) -> None:
@@ -99,21 +66,34 @@ def whole(files: S3Files) -> None:
 
 
 def test_two_hosts_give_the_bytes_of_one_thread(
-    setting: Setting, bars: dict[str, pl.DataFrame], expected: dict[str, str]
+    hosts: TwoHosts, bars: dict[str, pl.DataFrame], expected: dict[str, str]
 ) -> None:
-    """In namespaces one of the hosts is cut off in mid-build: no packet comes or goes, and nobody says goodbye."""
-    project = fill(Project.open(setting.root), bars)
-    watch = Killer(lambda: setting.nets.cut(0) if setting.nets else None, at=3)
-    report = build(project, WHOLE, engine=setting.cluster.engine, progress=lambda _: watch)
-    assert (report.failures, report.threads, watch.seen) == ([], 2, 2 * len(REMOTE))
-    assert contents(project) == expected
-    assert not (setting.root / "lake").exists() or not list((setting.root / "lake").rglob("*.parquet"))
+    project = fill(Project.open(hosts.root), bars)
+    report = build(project, WHOLE, engine=hosts.cluster.engine)
+    assert (report.failures, report.threads, contents(project)) == ([], 2, expected)
+    for root in (hosts.root, *hosts.roots):
+        assert not list((root / "lake").rglob("*.parquet")) and not list((root / "bars").rglob("*.parquet"))
     result = verify(project, WHOLE, deep=True, recompute=1, seed=1)
     assert (result.problems, result.recomputed) == ([], 1)
     assert isinstance(project.files, S3Files)
     whole(project.files)
     left = project.store.gc(min_age_s=0.0)
-    assert contents(project) == expected and left.generations == 0
+    assert (left.generations, left.files, contents(project)) == (0, (), expected)
+    project.close()
+
+
+def test_a_host_that_is_cut_off_costs_its_unit(
+    hosts: TwoHosts, bars: dict[str, pl.DataFrame], expected: dict[str, str]
+) -> None:
+    """No packet comes or goes any more in mid-build, and nobody says goodbye."""
+    if why := why_no_namespaces():
+        pytest.skip(why)
+    project = fill(Project.open(hosts.root), bars)
+    watch = Killer({2: lambda: hosts.cut(0)})
+    report = build(project, WHOLE, engine=hosts.cluster.engine, progress=lambda _: watch)
+    assert (report.failures, watch.seen, contents(project)) == ([], 2 * len(REMOTE), expected)
+    assert isinstance(project.files, S3Files)
+    whole(project.files)
     project.close()
 
 
@@ -124,7 +104,7 @@ def test_errors_and_slow_downs_of_the_storage_change_nothing(
     postgres_database.empty(dsn)
     rng, kinds = np.random.default_rng(3), ["503", "cut", "500", "lost", "torn"]
     with S3Server() as storage, Proxy(storage) as proxy:
-        project = fill(Project.open(project_folder(tmp_path / "p", dsn, proxy.endpoint)), bars)
+        project = fill(Project.open(project_folder(tmp_path / "p", dsn, proxy.endpoint, PAIRS)), bars)
         proxy.fault = lambda *_: kinds[rng.integers(5)] if rng.random() < 0.2 else None
         report = build(project, WHOLE, engine="processes", threads=2)
         assert (report.failures, contents(project)) == ([], expected)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 from bqx.base.errors import ClusterError, UsageError
@@ -28,6 +28,19 @@ def open_executor(engine: str, workers: int = 0, note: Note = lambda _: None) ->
 
         return Dask(engine, note)
     raise UsageError(f"there is no engine {engine!r}", fix="use threads, processes or dask://host:port")
+
+
+@contextmanager
+def lent(engine: str | Executor, workers: int, note: Note) -> Iterator[Executor]:
+    """An engine by its name for as long as it is used, or one that somebody else has opened and will close."""
+    if not isinstance(engine, str):
+        yield engine
+        return
+    executor = open_executor(engine, workers, note)
+    try:
+        yield executor
+    finally:
+        executor.close()
 
 
 class Calls:
@@ -88,10 +101,8 @@ def map_units(
     function : `bqx.module:name`, from a JSON object to a JSON object. It may be called again for an item whose worker
     died, so it leaves nothing behind but its result.
     """
-    executor = open_executor(engine, workers, note) if isinstance(engine, str) else engine
-    try:
-        with closing(executor.run(Calls(function), list(enumerate(items)))) as results:
-            yield from results
-    finally:
-        if isinstance(engine, str):
-            executor.close()
+    with (
+        lent(engine, workers, note) as executor,
+        closing(executor.run(Calls(function), list(enumerate(items)))) as results,
+    ):
+        yield from results

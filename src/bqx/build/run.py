@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from bqx.base.errors import BuildError, Unsupported
 from bqx.base.runlog import current_run
 from bqx.build.choice import Choice
 from bqx.build.engine import BuildReport, run_plan
-from bqx.build.engines import open_executor
+from bqx.build.engines import lent
+from bqx.build.executor import Executor
 from bqx.build.gather import gather
 from bqx.build.inputs import Inputs
 from bqx.build.lease import Lease
@@ -47,13 +47,14 @@ def build(
     progress: Callable[[Plan], Progress] | None = None,
     check: bool = True,
     note: Callable[[str], None] | None = None,
-    engine: str = "threads",
+    engine: str | Executor = "threads",
     told: Callable[[str], None] = lambda _: None,
 ) -> BuildReport:
     """Build what is missing or stale. Raises BuildError when units failed (`check`), LeaseError, DiskError.
 
     note : told of each dataset whose kernels have to be compiled first, which is done once a version.
-    engine : threads, processes or dask://host:port, see docs/cluster.md. told : hears of workers that were lost.
+    engine : threads, processes, dask://host:port, see docs/cluster.md, or one that is open. told : hears of lost
+    workers.
 
     Running it again goes on where it stopped; when everything is fresh it writes nothing.
     """
@@ -62,7 +63,7 @@ def build(
     wanted = threads or project.config.build.threads
     with (
         Lease(project.manifest, current_run().run_id) as lease,
-        closing(open_executor(engine, wanted, told)) as executor,
+        lent(engine, wanted, told) as executor,
     ):
         inputs, unregistered = gather(project, choice.columns if choice else None, keep=True)
         _keep_calendar(project)

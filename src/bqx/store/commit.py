@@ -58,8 +58,9 @@ def check_batch(batch: Sequence[Receipt]) -> None:
 
 def check_files(files: Files, staged: Iterable[tuple[str, str, int]]) -> None:
     """Raise StoreError unless each (name, path, bytes) is there in full."""
-    for name, path, wanted in staged:
-        size = files.size(path)
+    wanted_files = list(staged)
+    sizes = files.sizes([path for _, path, _ in wanted_files])
+    for (name, path, wanted), size in zip(wanted_files, sizes, strict=True):
         if size != wanted:
             found = "is gone" if size is None else f"has {size} bytes instead of {wanted}"
             raise StoreError(f"the staged file {found}", where=f"{name} {path}", fix="run the same command again")

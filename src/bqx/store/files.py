@@ -46,8 +46,8 @@ class Files(Protocol):
     def put(self, path: str, data: bytes, digest: str) -> None:
         """Write a file, wholly or not at all; one that is there already becomes young again."""
 
-    def size(self, path: str) -> int | None:
-        """Bytes of a file, None where there is none."""
+    def sizes(self, paths: Sequence[str]) -> list[int | None]:
+        """Bytes of each file, None where there is none."""
 
     def fetch(self, files: Sequence[Written]) -> list[Path]:
         """Paths on this machine that can be read now; what comes from elsewhere is compared with its hash."""
@@ -80,7 +80,10 @@ class LocalFiles:
             _make_folder(target.parent, self.folder)
             write_bytes(target, data)
 
-    def size(self, path: str) -> int | None:
+    def sizes(self, paths: Sequence[str]) -> list[int | None]:
+        return [self._size(path) for path in paths]
+
+    def _size(self, path: str) -> int | None:
         try:
             return (self.folder / path).stat().st_size
         except FileNotFoundError:
@@ -90,8 +93,7 @@ class LocalFiles:
         return [self.folder / file.path for file in files]
 
     def damage(self, file: Written, deep: bool) -> str | None:
-        found = self.size(file.path)
-        if wrong := wrong_size(found, file.bytes):
+        if wrong := wrong_size(self._size(file.path), file.bytes):
             return wrong
         if deep and file_hash(self.folder / file.path) != file.file_hash:
             return "the file's bytes have changed since it was written"

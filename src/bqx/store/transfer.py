@@ -94,8 +94,8 @@ def carry_bars(
     wanted = {row[_FILE_OF_MONTH] for row in tables["bar_month"]}
     tables["file"] = [row for row in tables["file"] if row[0] in wanted]
     if source_files.where != target_files.where:
-        for file in files:
-            if target_files.size(file.path) != file.bytes:
+        for file, size in zip(files, target_files.sizes([file.path for file in files]), strict=True):
+            if size != file.bytes:
                 target_files.put(file.path, source_files.fetch([file])[0].read_bytes(), file.file_hash)
     with target.transaction(faults=True) as con:
         for name, rows in tables.items():

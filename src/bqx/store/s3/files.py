@@ -15,8 +15,8 @@ from bqx.base.errors import StoreError
 from bqx.store.files import Found, Written, wrong_size
 from bqx.store.s3.client import S3Client
 
-READERS = 8
-"""Objects fetched side by side."""
+READERS, ASKERS = 8, 16
+"""Objects fetched, and asked for, side by side."""
 READS = 3
 """So often an object is read before bytes of another hash are believed."""
 YOUNG_SECONDS = 600.0
@@ -44,7 +44,13 @@ class S3Files:
         if (head.now - head.modified).total_seconds() > YOUNG_SECONDS:
             self.client.touch(key, digest, head.etag)
 
-    def size(self, path: str) -> int | None:
+    def sizes(self, paths: Sequence[str]) -> list[int | None]:
+        if len(paths) == 1:
+            return [self._size(paths[0])]
+        with ThreadPoolExecutor(ASKERS, thread_name_prefix="bqx-s3") as pool:
+            return list(pool.map(self._size, paths))
+
+    def _size(self, path: str) -> int | None:
         head = self.client.head(self.prefix + path)
         return None if head is None else head.bytes
 
@@ -59,7 +65,7 @@ class S3Files:
 
     def damage(self, file: Written, deep: bool) -> str | None:
         """`deep` reads the object itself, whatever copy there is."""
-        if wrong := wrong_size(self.size(file.path), file.bytes):
+        if wrong := wrong_size(self._size(file.path), file.bytes):
             return wrong
         if deep:
             try:

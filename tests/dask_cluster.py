@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-SOURCE = Path(__file__).parents[2] / "src"
+SOURCE = Path(__file__).parents[1] / "src"
 TTL = "6 seconds"
 """A worker not heard of for so long is dead to the scheduler; Dask's own five minutes are too long for tests."""
 

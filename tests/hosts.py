@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from small_project import PAIRS
-
 from bqx.build.project import Project
-from s3_server import BUCKET, keys, secret_folder
+from dask_cluster import Cluster, free_port
+from s3_server import BUCKET, S3Server, keys, secret_folder
 
 NET = "10.203.77"
 BRIDGE = f"{NET}.1"
 """Address of this machine as the namespaces see it."""
 
 
-def project_folder(root: Path, dsn: str, endpoint: str) -> Path:
+def project_folder(root: Path, dsn: str, endpoint: str, pairs: Sequence[str]) -> Path:
     """A project whose manifest is in PostgreSQL and whose files are in S3, with secrets of its own beside it."""
-    Project.create(root, pairs=PAIRS).close()
+    Project.create(root, pairs=pairs).close()
     folder = secret_folder(root.with_name(f"{root.name}-secrets"), fx_db=dsn, fx_s3=keys())
     text = (root / "bqx.toml").read_text()
     for old, new in (
@@ -104,3 +104,54 @@ def namespaces(count: int) -> Iterator[Namespaces]:
 
 def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+class TwoHosts:
+    """A coordinator's project at `root`, a cluster with a worker on each of two hosts, S3; what starts goes to `stack`.
+
+    apart : hosts are network namespaces, which reach PostgreSQL by relays; else two folders of this machine.
+    """
+
+    def __init__(self, folder: Path, dsn: str, stack: ExitStack, pairs: Sequence[str], *, apart: bool = False) -> None:
+        self._nets = stack.enter_context(namespaces(2)) if apart else None
+        host = BRIDGE if self._nets else "127.0.0.1"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.storage = stack.enter_context(S3Server(host))
+        self.root = project_folder(folder / "here", dsn, self.storage.endpoint, pairs)
+        self.cluster = stack.enter_context(Cluster(folder / "cluster", host))
+        self.roots = [project_folder(folder / f"host{k}", dsn, self.storage.endpoint, pairs) for k in range(2)]
+        port, door = int(dict(word.split("=", 1) for word in dsn.split())["port"]), free_port()
+        if self._nets:
+            self._relay(stack, (), BRIDGE, door, "127.0.0.1", port)
+        for k in range(2):
+            if self._nets:
+                self._relay(stack, self._nets.prefix(k), "127.0.0.1", port, BRIDGE, door)
+            self.start_worker(k)
+
+    def start_worker(self, k: int) -> None:
+        self.cluster.worker(root=self.roots[k], prefix=self._nets.prefix(k) if self._nets else ())
+
+    def cut(self, k: int) -> None:
+        """No packet leaves host k or comes in any more, and nobody is told."""
+        assert self._nets is not None
+        self._nets.cut(k)
+
+    def restart(self) -> None:
+        """Another scheduler at the same address, and new workers, as a supervisor would start them."""
+        self.cluster.restart_scheduler()
+        for k in range(2):
+            self.start_worker(k)
+
+    def reach_storage_by(self, endpoint: str) -> None:
+        """Coordinator and workers speak to the storage through `endpoint` from now on."""
+        for root in (self.root, *self.roots):
+            text = (root / "bqx.toml").read_text()
+            (root / "bqx.toml").write_text(text.replace(self.storage.endpoint, endpoint))
+
+    def _relay(self, stack: ExitStack, prefix: tuple[str, ...], *way: str | int) -> None:
+        made = subprocess.Popen([*prefix, sys.executable, str(RELAY), *map(str, way)])
+        stack.callback(made.wait)
+        stack.callback(made.kill)
+
+
+RELAY = Path(__file__).with_name("relay.py")
