@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 SOURCE = Path(__file__).parents[1] / "src"
 TTL = "6 seconds"
@@ -61,6 +62,15 @@ class Cluster:
         )  # fmt: skip
         self.workers.append(made)
         return made.pid
+
+    def ready(self) -> Cluster:
+        """Wait until the scheduler knows every worker that was started."""
+        from distributed import Client
+
+        made: Any = Client
+        with made(f"tcp://{self.host}:{self.port}", timeout=30, set_as_default=False) as client:
+            client.wait_for_workers(len(self.workers), timeout=90)
+        return self
 
     def restart_scheduler(self) -> None:
         """Kill it and start another at the same address; workers of the old one end by themselves."""

@@ -127,6 +127,7 @@ class TwoHosts:
             if self._nets:
                 self._relay(stack, self._nets.prefix(k), "127.0.0.1", port, BRIDGE, door)
             self.start_worker(k)
+        self.cluster.ready()
 
     def start_worker(self, k: int) -> None:
         self.cluster.worker(root=self.roots[k], prefix=self._nets.prefix(k) if self._nets else ())

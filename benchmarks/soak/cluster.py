@@ -39,6 +39,7 @@ PAIRS = ("audusd", "eurusd", "gbpusd", "usdjpy")
 START, END = minute_of(datetime(2024, 5, 6, tzinfo=UTC)), minute_of(datetime(2024, 7, 27, tzinfo=UTC))
 DATASETS = tuple(own_datasets())
 EFFICIENCY_BAR, FREE_CORES = 0.85, 1.8
+ENGINES = (("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2))
 STORM = ("503", "cut", "500", "lost", "torn")
 FAULTS = ("worker killed", "worker cut off", "scheduler restarted", "storage storm")
 
@@ -65,7 +66,7 @@ def cluster(state: State, major: int = 18) -> dict[str, Any]:
             print(f"{number}: {trial['fault']}, {'same bytes' if trial['same'] else trial['problem']}", flush=True)
     first, costs, trials = state.trials[0], state.trials[1], state.trials[2:]
     bad = [t for t in trials if not (t["same"] and t["honest"] and t["whole"]) and t["fault"] != "skipped"]
-    slow = first["judged"] and min(first["efficiency"].values()) < EFFICIENCY_BAR
+    slow = first["judged"] and min(first["efficiency"].values(), default=1.0) < EFFICIENCY_BAR
     return {
         "ok": first["same"] and not bad and not slow and any(t["fault"] != "skipped" for t in trials),
         "faults": len(trials),
@@ -101,7 +102,7 @@ def engines(folder: Path, world: dict[str, pl.DataFrame]) -> dict[str, Any]:
     """
     seconds: dict[str, float] = {}
     digests, free, units = set(), [], 0
-    for engine, n in (("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2)):
+    for engine, n in ENGINES:
         executor = Processes(n) if engine == "processes" else engine
         for turn in ("cold", "warm"):
             project = filled(folder / f"{engine}{n}{turn}", world)
@@ -115,7 +116,8 @@ def engines(folder: Path, world: dict[str, pl.DataFrame]) -> dict[str, Any]:
             executor.close()
     efficiency = {
         engine: round(seconds[f"{engine} 1 warm"] / (2 * seconds[f"{engine} 2 warm"]), 3)
-        for engine in ("threads", "processes")
+        for engine, n in ENGINES
+        if n == 2
     }
     return {
         "same": len(digests) == 1, "digest": min(digests), "units": units, "seconds": seconds,

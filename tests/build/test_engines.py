@@ -34,7 +34,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Cluster(tmp_path_factory.mktemp("cluster")) as made:
         made.worker()
         made.worker()
-        yield made
+        yield made.ready()
 
 
 @pytest.mark.parametrize("kind", ["processes", "dask"])
@@ -144,6 +144,7 @@ def test_a_dask_cluster_that_loses_a_worker_and_its_scheduler(
     project, told = copy(unbuilt), []
     with Cluster(tmp_path / "c") as own:
         first, _ = own.worker(), own.worker()
+        own.ready()
 
         def restart() -> None:
             own.restart_scheduler()
@@ -179,7 +180,7 @@ def test_a_worker_that_differs_is_named_before_any_work(
     monkeypatch.undo()
     other = Project.open(project.root, overrides={"store.codec": "zstd"})
     monkeypatch.setattr("bqx.build.job.flags", lambda _: {})
-    with pytest.raises(WorkerMismatch, match=r"settings is [0-9a-f]{16}, not [0-9a-f]{16}"):
+    with pytest.raises(WorkerMismatch, match=r"store\.codec is lz4, not zstd at"):
         build(other, WHOLE, engine="processes", threads=1)
     other.close()
     assert contents(project) == {}

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bqx.base.errors import LeakError, SealedError, SelectionError, UsageError
+from bqx.base.errors import LeakError, SealedError, SelectionError, UsageError, WorkerMismatch
+from bqx.build.engines import map_units
 from bqx.build.project import Project
+from bqx.build.threads import Threads
 from bqx.cli.main import root
 from bqx.research.candidates import candidates
 from bqx.research.dataset import Dataset
@@ -21,6 +23,7 @@ from bqx.research.selection.judge import judge
 from bqx.research.selection.options import Options
 from bqx.research.selection.report import selection_report
 from bqx.research.selection.run import done_folds, forecast, load_mask, open_selection, run_selection
+from bqx.research.selection.unit import item_of
 from bqx.research.trials import Trials
 
 FEW = tuple(c for c in candidates() if c.lag == 0 and c.warmup < 3000)[:660:2]
@@ -64,6 +67,25 @@ def test_a_run_selects_250_in_every_fold(made: dict[str, Any], noise_world: Proj
         assert mask.height == len(FEW) and mask["why"].null_count() == 0
         assert f["train"][1] < f["test"][0] and sum(f["domains"].values()) == 250
     assert "28 pairs x 6 folds" in made["forecast"]
+
+
+def test_folds_side_by_side_on_an_engine_give_the_same_masks(
+    made: dict[str, Any], noise_world: Project, noise_dataset: Dataset
+) -> None:
+    """As JSON there and back, as on a cluster; the engine is in this process, which has few candidates."""
+    options = Options(every=15, cap=3, per_half=100, seed=0)
+    found = run_selection(
+        noise_dataset, "apart", pairs=["eurusd"], folds=[1, 2], options=options, workers=0, compare=False,
+        engine=Threads(2),
+    )  # fmt: skip
+    assert [f["digest"] for f in found["folds"]] == [f["digest"] for f in made["folds"]]
+    folder = noise_world.root / "selections"
+    for fold in (1, 2):
+        name = f"eurusd_{fold}.parquet"
+        assert (folder / "apart" / name).read_bytes() == (folder / "one" / name).read_bytes()
+    item = {**item_of(noise_dataset, "eurusd", 1, options, 1, False), "hash": "another"}
+    with pytest.raises(WorkerMismatch, match=r"dataset first has hash \w+, not another"):
+        list(map_units("threads", "bqx.research.selection.unit:run", [item]))
 
 
 def test_every_trial_is_in_the_ledger(made: dict[str, Any], noise_world: Project, noise_dataset: Dataset) -> None:

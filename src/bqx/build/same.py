@@ -25,16 +25,17 @@ def versions() -> dict[str, str]:
     return {"bqx": __version__, "python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def settings_hash(project: Project) -> str:
-    """Of settings that decide what is built and where it goes; not of this host's threads, secrets and addresses."""
+def settings(project: Project) -> dict[str, str]:
+    """Those that decide what is built and where it goes; not this host's threads, secrets and addresses."""
     config, calendar = project.config, project.calendar
     store = config.store.model_dump(mode="json")
-    said = {
-        "project": {k: v for k, v in config.project.model_dump(mode="json").items() if k != "calendar"},
-        "store": {key: store[key] for key in STORE_KEYS if key in store},
-        "calendar": [calendar.version, list(calendar.yearly), [str(day) for day in calendar.dates]],
+    said = [calendar.version, list(calendar.yearly), [str(day) for day in calendar.dates]]
+    return {
+        "project.pairs": " ".join(config.project.pairs),
+        "project.t0": config.project.t0,
+        "project.calendar": hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16],
+        **{f"store.{key}": str(store[key]) for key in STORE_KEYS},
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def facts(project: Project, datasets: Iterable[str]) -> dict[str, str]:
@@ -43,7 +44,7 @@ def facts(project: Project, datasets: Iterable[str]) -> dict[str, str]:
         f"code of {name}": f"{home.version}:{home.code_hash}" if (home := project.catalogue.get(name)) else "absent"
         for name in sorted(datasets)
     }
-    return {**versions(), "settings": settings_hash(project), **code}
+    return {**versions(), **settings(project), **code}
 
 
 def check_same(wanted: Mapping[str, str], found: Mapping[str, str], worker: str) -> None:

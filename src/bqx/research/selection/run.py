@@ -19,6 +19,7 @@ from bqx.base.atomic import write_bytes, write_text
 from bqx.base.errors import SelectionError, UsageError
 from bqx.base.runlog import current_run
 from bqx.build.engines import map_units
+from bqx.build.executor import Executor
 from bqx.research.dataset import Dataset, Sample, check_name
 from bqx.research.estimators import forecaster
 from bqx.research.selection.comparators import NAMES
@@ -48,7 +49,7 @@ def run_selection(
     workers: int = 1,
     compare: bool = True,
     note: Note = lambda _: None,
-    engine: str = "threads",
+    engine: str | Executor = "threads",
 ) -> dict[str, Any]:
     """One mask a pair and fold under `selections/NAME`; gives back the manifest.
 
@@ -77,7 +78,13 @@ def run_selection(
 
 
 def _made(
-    dataset: Dataset, ahead: Sequence[tuple[str, int]], o: Options, workers: int, compare: bool, engine: str, note: Note
+    dataset: Dataset,
+    ahead: Sequence[tuple[str, int]],
+    o: Options,
+    workers: int,
+    compare: bool,
+    engine: str | Executor,
+    note: Note,
 ) -> Generator[tuple[str, int, Made]]:
     """(pair, fold, what was made) of the folds ahead, as they come."""
     if engine != "threads":
