@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bqx.build.ledger import Ledger
 from bqx.build.processes import Processes
 from bqx.build.project import Project
 from bqx.build.run import build
+from bqx.cli.main import root
 from dask_cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("few_datasets")
@@ -33,49 +35,34 @@ WHOLE = Choice(datasets=REMOTE)
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Cluster(tmp_path_factory.mktemp("cluster")) as made:
         made.worker()
-        made.worker()
         yield made.ready()
 
 
-@pytest.mark.parametrize("kind", ["processes", "dask"])
-def test_two_workers_give_the_bytes_of_threads(
-    unbuilt: Path, built: Path, copy: Copy, kind: str, request: pytest.FixtureRequest
-) -> None:
-    engine = "processes" if kind == "processes" else request.getfixturevalue("cluster").engine
-    project = copy(unbuilt)
-    report = build(project, WHOLE, engine=engine, threads=2)
-    assert contents(project) == contents(copy(built), REMOTE)
-    assert (report.engine, report.threads, report.failures) == (engine, 2, [])
-    assert report.fits and report.core_seconds > 0
-    assert project.store.verify(deep=True) == []
-    again = build(project, WHOLE, engine=engine, threads=2)
-    assert (again.built, again.values) == (0, 0)
-
-
-def test_a_worker_process_killed_in_mid_unit_costs_its_unit(
-    unbuilt: Path, built: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Processes] = []
-    real = Processes.__init__
-    monkeypatch.setattr(Processes, "__init__", lambda self, *a: (real(self, *a), made.append(self))[0])
-    project, told = copy(unbuilt), []
-    watch = Killer({2: lambda: os.kill(made[0].pids[0], signal.SIGKILL)})
-    report = build(project, WHOLE, engine="processes", threads=2, progress=lambda _: watch, told=told.append)
+def test_two_processes_of_which_one_is_killed_give_the_bytes_of_threads(unbuilt: Path, built: Path, copy: Copy) -> None:
+    """Killed in mid-unit it costs its unit: each unit is told of once, and its place is taken by another."""
+    project, told = copy(unbuilt), list[str]()
+    with closing(Processes(2, told.append)) as executor:
+        watch = Killer({2: lambda: os.kill(executor.pids[0], signal.SIGKILL)})
+        report = build(project, WHOLE, engine=executor, progress=lambda _: watch)
+        again = build(project, WHOLE, engine=executor)
+        assert len(executor.pids) == 2 and (again.built, again.values) == (0, 0)
+    assert executor.pids == []
     assert len(told) == 1 and "was lost (exit code -9)" in told[0]
-    assert (report.failures, report.built, watch.seen) == ([], 2 * len(REMOTE), 2 * len(REMOTE)), "each is told once"
+    assert (report.engine, report.threads, report.failures) == ("processes", 2, [])
+    assert report.built == watch.seen == 2 * len(REMOTE) and report.fits and report.core_seconds > 0
     assert contents(project) == contents(copy(built), REMOTE)
     assert project.store.verify(deep=True) == []
-    assert made[0].pids == [], "no process is left"
 
 
 def test_a_unit_that_kills_every_worker_is_given_up(unbuilt: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BQX_FAULT", "after-temp-write")
     monkeypatch.setattr("bqx.base.atomic.fault", lambda _: None)  # not in this process
+    monkeypatch.setattr("bqx.build.executor.DEATHS", 1)
     project, told = copy(unbuilt), []
     one = Choice(datasets=("time_dual",), first_month="2024_07")
-    with pytest.raises(BuildError, match=r"1 of 1 units failed.*3 workers died over it: worker process"):
+    with pytest.raises(BuildError, match=r"1 of 1 units failed.*1 workers died over it: worker process"):
         build(project, one, engine="processes", threads=1, told=told.append)
-    assert len(told) == 3 and contents(project) == {}
+    assert len(told) == 1 and contents(project) == {}
     assert [f["dataset"] for f in Ledger(project.manifest).failures()] == ["time_dual"]
 
 
@@ -173,31 +160,33 @@ def test_a_lost_lease_stops_workers_and_commits_nothing_more(unbuilt: Path, copy
 def test_a_worker_that_differs_is_named_before_any_work(
     unbuilt: Path, copy: Copy, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = copy(unbuilt)
-    monkeypatch.setattr("bqx.build.same.__version__", "9.9.9")
-    with pytest.raises(WorkerMismatch, match=r"bqx is .*, not 9\.9\.9 at worker process \d+ on \S+ on worker tcp://"):
-        build(project, WHOLE, engine=cluster.engine)
-    monkeypatch.undo()
-    other = Project.open(project.root, overrides={"store.codec": "zstd"})
-    monkeypatch.setattr("bqx.build.job.flags", lambda _: {})
-    with pytest.raises(WorkerMismatch, match=r"store\.codec is lz4, not zstd at"):
-        build(other, WHOLE, engine="processes", threads=1)
-    other.close()
-    assert contents(project) == {}
-
-
-def test_a_worker_with_another_manifest_is_refused(unbuilt: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version on Dask; other settings, and another manifest, in a worker process."""
     project, other = copy(unbuilt), copy(unbuilt)
+    with monkeypatch.context() as patch:
+        patch.setattr("bqx.build.same.__version__", "9.9.9")
+        with pytest.raises(WorkerMismatch, match=r"bqx is .*, not 9\.9\.9 at worker process \d+ on \S+ on worker tcp:"):
+            build(project, WHOLE, engine=cluster.engine)
     monkeypatch.setenv("BQX_WORKER_ROOT", str(other.root))
-    with pytest.raises(WorkerMismatch, match="does not hold the inputs of this run"):
-        build(project, WHOLE, engine="processes", threads=1)
+    zstd = Project.open(project.root, overrides={"store.codec": "zstd"})
+    with closing(Processes(1)) as executor:
+        with pytest.raises(WorkerMismatch, match="does not hold the inputs of this run"):
+            build(project, WHOLE, engine=executor)
+        monkeypatch.setattr("bqx.build.job.flags", lambda _: {})
+        with pytest.raises(WorkerMismatch, match=r"store\.codec is lz4, not zstd at"):
+            build(zstd, WHOLE, engine=executor)
+    zstd.close()
+    assert contents(project) == contents(other) == {}
 
 
-def test_engines_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no engine 'spark'"):
         open_executor("spark")
     with pytest.raises(UsageError, match="no engine 'dask://'"):
         open_executor("dask://")
+    Project.create(tmp_path / "p", pairs=("eurusd",)).close()
+    with pytest.raises(UsageError, match="no engine 'spark'"):
+        words = ["-C", str(tmp_path / "p"), "build", "run", "--engine", "spark"]
+        root.main(words, prog_name="bqx", standalone_mode=False)
     monkeypatch.setattr("bqx.build.dask_engine.CONNECT_SECONDS", 0.5)
     began = time.monotonic()
     with pytest.raises(ClusterError, match="no scheduler answers"):

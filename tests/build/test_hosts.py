@@ -94,7 +94,7 @@ def test_errors_and_slow_downs_of_the_storage_change_nothing(
     with S3Server() as storage, Proxy(storage) as proxy:
         project = fill(Project.open(project_folder(tmp_path / "p", dsn, proxy.endpoint, PAIRS)), bars)
         proxy.fault = lambda *_: kinds[rng.integers(5)] if rng.random() < 0.2 else None
-        report = build(project, WHOLE, engine="processes", threads=2)
+        report = build(project, WHOLE, engine="processes", threads=1)
         assert (report.failures, contents(project)) == ([], expected)
         assert len(proxy.seen) > len(expected)
         proxy.fault = lambda *_: None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,13 @@ def test_folds_side_by_side_on_an_engine_give_the_same_masks(
     """As JSON there and back, as on a cluster; the engine is in this process, which has few candidates."""
     options = Options(every=15, cap=3, per_half=100, seed=0)
     found = run_selection(
-        noise_dataset, "apart", pairs=["eurusd"], folds=[1, 2], options=options, workers=0, compare=False,
+        noise_dataset, "apart", pairs=["eurusd"], folds=[1], options=options, workers=0, compare=False,
         engine=Threads(2),
     )  # fmt: skip
-    assert [f["digest"] for f in found["folds"]] == [f["digest"] for f in made["folds"]]
-    folder = noise_world.root / "selections"
-    for fold in (1, 2):
-        name = f"eurusd_{fold}.parquet"
-        assert (folder / "apart" / name).read_bytes() == (folder / "one" / name).read_bytes()
+    assert found["folds"][0]["digest"] == made["folds"][0]["digest"]
+    folder, name = noise_world.root / "selections", "eurusd_1.parquet"
+    assert (folder / "apart" / name).read_bytes() == (folder / "one" / name).read_bytes()
+    shutil.rmtree(folder / "apart")
     item = {**item_of(noise_dataset, "eurusd", 1, options, 1, False), "hash": "another"}
     with pytest.raises(WorkerMismatch, match=r"dataset first has hash \w+, not another"):
         list(map_units("threads", "bqx.research.selection.unit:run", [item]))

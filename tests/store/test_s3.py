@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 import store_tables as tables
+from s3_store import files, store_on
 from store_engines import Store
 
 from bqx.base.errors import ConfigError, ObjectError, StoreError
 from bqx.base.secret import Secret
 from bqx.store import collect
-from bqx.store.bars import BarStore
 from bqx.store.files import Written, write_table
-from bqx.store.lake import Lake
-from bqx.store.manifest import Manifest
 from bqx.store.s3 import client as client_module
 from bqx.store.s3.client import S3Client
 from bqx.store.s3.files import S3Files
@@ -41,17 +42,6 @@ def server(started: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.001)
     started.empty()
     return started
-
-
-def files(endpoint: str, folder: Path, **options: object) -> S3Files:
-    client = S3Client(BUCKET, endpoint=endpoint, keys=lambda: Secret(keys()), timeout=20, **options)  # type: ignore[arg-type]
-    return S3Files(client, "p/", folder / "cache")
-
-
-def store_on(endpoint: str, root: Path) -> Store:
-    root.mkdir(exist_ok=True)
-    manifest, place = Manifest(root / "manifest.sqlite"), files(endpoint, root)
-    return Store(root, manifest, Lake(root, manifest, files=place), BarStore(root, manifest, files=place))
 
 
 def objects(server: S3Server) -> list[str]:
@@ -162,6 +152,29 @@ def test_a_long_file_goes_in_parts_and_is_aborted_when_it_cannot_end(
     century = 3.2e9  # moto says of every upload that it began in 2010
     assert place.client.abort_uploads("p/lake/", century) == 0, "a young one may be somebody's"
     assert place.client.abort_uploads("p/lake/", 0.0) == 1, "only the one that could not be aborted is left"
+
+
+@pytest.mark.parametrize("point", ["after-part:2", "after-put:2"])
+def test_a_writer_killed_at_a_fault_point_leaves_nothing_half_written(
+    server: S3Server, tmp_path: Path, point: str
+) -> None:
+    command = [sys.executable, str(Path(__file__).with_name("s3_worker.py")), server.endpoint, str(tmp_path)]
+    source = str(Path(__file__).parents[2] / "src")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((source, *sys.path)), "BQX_FAULT": point}
+    assert subprocess.run(command, env=environment).returncode == -signal.SIGKILL
+    store = store_on(server.endpoint, tmp_path)
+    assert store.features.partitions() == []
+    place = store.lake.files
+    assert isinstance(place, S3Files)
+    assert place.client.abort_uploads("p/", 0.0) == (point == "after-part:2")
+    for key in objects(server):
+        head = place.client.head(key)
+        assert head is not None and head.digest == _hash(place.client.read(key) or b"")
+    del environment["BQX_FAULT"]
+    assert subprocess.run(command, env=environment).returncode == 0
+    assert len(store.features.partitions()) == 2 and store.features.verify(deep=True) == []
+    assert len(store.features.gc(min_age_s=0.0).files) == 0
+    store.manifest.close()
 
 
 def test_collection_frees_what_nothing_names(store: Store, server: S3Server) -> None:

@@ -73,7 +73,7 @@ def run_plan(
     fills up.
     """
     engine = executor or Threads(project.config.build.threads)
-    if project.config.store.kind == "lake":
+    if project.config.store.kind == "lake" and project.config.store.files == "local":
         check_disk(project.root, plan.bytes)
     run_id = current_run().run_id
     report = BuildReport(run_id, fresh=plan.fresh, threads=engine.workers, engine=engine.name)

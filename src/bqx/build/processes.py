@@ -41,6 +41,9 @@ class Processes:
 
         def do(item: Item, emit: Callable[[Result], None], halt: threading.Event) -> None:
             child = self._take()
+            if halt.is_set():  # a child taken after that was not among those that `_stop_busy` has ended
+                self._drop(child)
+                raise Stopped
             try:
                 end = child.ask(text, json.dumps(job.pack(item)), lambda data: emit(job.unpack_result(item, data)))
             except WorkerLost:
