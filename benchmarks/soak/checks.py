@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.soak.api_load import api_load
 from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
+from benchmarks.soak.cluster import cluster
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
@@ -60,6 +61,10 @@ CHECKS: dict[str, Check] = {
     "causality-fdr": Check(
         "worlds without links: false discovery rate of each method and both at or under q; planted links are found",
         fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
+    ),
+    "cluster": Check(
+        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails; what a unit costs",
+        cluster, 8, "faults", "benchmarks/test_cluster_soak.py",
     ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",

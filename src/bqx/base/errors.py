@@ -390,6 +390,21 @@ class ApiKeyError(BqxError):
     next_step = "`bqx serve keys list`; a lost key cannot be shown again, make another and revoke it"
 
 
+class ClusterError(BqxError):
+    code, exit_code, title = "BQX861", 12, "a cluster or one of its workers cannot be used"
+    next_step = "read which worker and why; what was built is kept, and running it again goes on"
+
+
+class WorkerMismatch(ClusterError):  # noqa: N818
+    code, exit_code, title = "BQX862", 12, "a worker has other versions, settings or data than the coordinator"
+    next_step = "give the named worker the same bqx, packages and bqx.toml, then run it again"
+
+
+class ObjectError(BqxError):
+    code, exit_code, title = "BQX863", 12, "the object storage refused, could not be reached, or did not answer in time"
+    next_step = "read what it said; what was built is kept, and running it again goes on"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
