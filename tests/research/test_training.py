@@ -55,7 +55,7 @@ def test_a_cell_forecasts_what_the_forecaster_does_by_hand(run: Run, noise_datas
     at = minutely.position
     Y = np.column_stack([target(f"y3_{h}_{h}").value(minutely.labels), target(f"y4_{h}").value(minutely.labels)])
     early = (at >= fold.train_start) & (at < fold.train_end) & np.isfinite(Y).all(axis=1)
-    train_rows = np.flatnonzero(early & rotated(at, h))
+    train_rows = np.flatnonzero(early & rotated(at, run.head["spacing"]["15"]))
     made = forecaster("ridge").fit(minutely.X[train_rows], Y[train_rows], at[train_rows], h, d.splits.embargo)
     test = np.flatnonzero((at >= fold.start) & (at < fold.end) & (at % 15 == 0))
     table = run.forecasts("eurusd", h).filter(fold=1)
@@ -88,7 +88,7 @@ def test_noise_has_no_skill_and_the_head_says_where_everything_comes_from(run: R
         assert found["low"] <= 0.0 and found["verdict"] == "no demonstrated skill"
     assert run.head["dataset_hash"] == noise_dataset.hash and run.simulated
     assert run.head["code_version"].startswith("0.") and run.head["versions"]["numpy"]
-    assert run.head["spacing"] == {"15": 15, "30": 15}, "so short a history lets labels of 30 bars overlap"
+    assert run.head["spacing"] == {"15": 5, "30": 10}
     table = run.forecasts("usdjpy", 30)
     assert table.null_count().select("q05", "lo90", "p_up", "f3").row(0) == (0, 0, 0, 0)
     inside = ((table["y4"] >= table["lo90"]) & (table["y4"] <= table["hi90"])).mean()
@@ -100,7 +100,10 @@ def test_every_choice_is_in_the_ledger(run: Run, noise_dataset: Dataset) -> None
         kind="forecast", dataset=noise_dataset.hash, feature_set=run.head["mask"]["digest"], pair="usdjpy", fold="2",
         target="y4_30",
     )  # fmt: skip
-    assert sorted(t["parameters"]["penalty"] for t in found if len(t["parameters"]["heads"]) == 3) == [0.1, 1, 10, 100]
+    mine = [t for t in found if len(t["parameters"]["heads"]) == 3]
+    assert sorted(t["parameters"]["penalty"] for t in mine) == [0.1, 1, 10, 100]
+    receipt = json.loads((run.folder / "cells" / "usdjpy_30_2" / "receipt.json").read_text())
+    assert {t["digest"] for t in mine} < set(receipt["trials"]) and len(receipt["trials"]) == 8
 
 
 def test_artefacts_are_signed_and_forecast_rows_before_the_seal_only(run: Run, noise_dataset: Dataset) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--horizons", metavar="15,60", help="Only these horizons.")
 @click.option("--folds", metavar="0,1", help="Only these folds.")
 @click.option("--every", type=click.IntRange(1), default=15, show_default=True, help="Bars between test rows.")
-@click.option("--density", type=click.IntRange(1), help="Training rows a label's length; 1, or more if rows are few.")
+@click.option("--density", type=click.IntRange(1), help="Training rows a label's length; 3, or more if rows are few.")
 @click.option("--global", "together", is_flag=True, help="One model for all pairs.")
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads; the result does not depend on it.")

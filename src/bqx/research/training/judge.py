@@ -49,7 +49,7 @@ class Plain:
 
     @property
     def too_good(self) -> str | None:
-        """L14 for one cell or table, in words. These may be small, so the luck of an honest forecast is excluded too."""
+        """L14 for a cell or table, in words. These may be small, so the luck of an honest forecast is excluded too."""
         if (self.skill > TOO_GOOD_SKILL or self.hit_rate > TOO_GOOD_HITS) and self.z > LUCK:
             return f"{self.target} skill {self.skill:.3f}, hits {self.hit_rate:.1%} of {self.rows:,} rows"
         return None

@@ -1,4 +1,4 @@
-"""Which minutes a model of horizon h learns from: every h-th, at another minute of the hour from day to day."""
+"""Which minutes a model of horizon h learns from: h / 3 bars apart, at other minutes of the hour from day to day."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from bqx.research.splits import DAY
 
 I8 = NDArray[np.int64]
-ENOUGH = 600
-"""Training rows below which labels may overlap: a quarter of them must do for calibrating intervals."""
+DENSITY, ENOUGH = 3, 600
+"""Training rows a label's length unless told: three hold nearly all that every minute would teach (decision 074). Rows
+below which there are more of them: a quarter must do for calibrating intervals."""
 
 
 def stride(spacing: int) -> int:
@@ -30,8 +31,8 @@ def stride(spacing: int) -> int:
 def rotated(position: I8, spacing: int) -> NDArray[np.bool_]:
     """True at rows `spacing` bars apart, shifted by :func:`stride` from trading day to trading day. Shape (n,).
 
-    Depends on the position alone, not on where the rows begin. Two rows are never nearer than `spacing`, so labels of
-    that many bars never share a return. A fixed phase would see the hour's seasonality at one minute of it only.
+    Depends on the position alone, not on where the rows begin. Two rows are never nearer than `spacing`. A fixed phase
+    would see what is peculiar to some minutes of the hour as if it held at all, or never.
     """
     step, day = stride(spacing), position // DAY
     opens = day * DAY
@@ -40,9 +41,11 @@ def rotated(position: I8, spacing: int) -> NDArray[np.bool_]:
 
 
 def spacing_for(horizon: int, bars: int) -> int:
-    """Bars between training rows: the horizon, or its largest divisor that gives ENOUGH rows of `bars`; at least 1.
+    """Bars between training rows: the largest divisor of the horizon that is at most a DENSITY-th of it and gives
+    ENOUGH rows of `bars`; at least 1.
 
-    >>> spacing_for(60, 120_000), spacing_for(60, 20_000), spacing_for(75, 20_000), spacing_for(60, 10)
-    (60, 30, 25, 1)
+    >>> spacing_for(60, 120_000), spacing_for(75, 20_000), spacing_for(75, 12_000), spacing_for(60, 10)
+    (20, 25, 15, 1)
     """
-    return next((k for k in range(horizon, 0, -1) if horizon % k == 0 and bars // k >= ENOUGH), 1)
+    fit = [k for k in range(horizon // DENSITY, 0, -1) if horizon % k == 0 and bars // k >= ENOUGH]
+    return fit[0] if fit else 1

@@ -26,8 +26,8 @@ CODE = (".", "estimators", "conformal", "artefact", "training")
 
 @dataclass(frozen=True)
 class Settings:
-    """every : bars between test rows. density : training rows a label's length (1: labels are disjoint); None lets
-    short histories have more (`phases.spacing_for`). scope : a model a pair, or one for all pairs. pairs, horizons,
+    """every : bars between test rows. density : training rows a label's length (1: labels are disjoint); None is 3, or
+    more in short histories (`phases.spacing_for`). scope : a model a pair, or one for all pairs. pairs, horizons,
     folds : None takes all that the dataset has.
     """
 
