@@ -13,14 +13,14 @@ Verdict = Literal["pass", "fail", "no evidence"]
 MOST_Q, LEAST_SHARPE_CHANCE, MOST_PBO = 0.05, 0.95, 0.2
 LEAST_AGREEING_FOLDS, LEAST_STABILITY, MOST_OF_A_MONTH = 0.70, 0.60, 0.40
 SERVICE = {
-    "load": "`bqx models evidence load`: P99 below 250 ms, no error",
+    "load": "`bqx models evidence load`: no error, P99 below 250 ms",
     "parity": "`bqx models evidence parity`: served and offline forecasts are equal",
     "rollback": "`bqx models evidence rollback`: the model before serves again",
 }
 OPERATIONS = {
     "cost": "not installed: cost estimates come with the cloud adapters",
-    "monitors": "`bqx models evidence monitors`: false alarms at their nominal rate",
-    "runbooks": "`bqx models evidence runbooks`: deploy, roll back, rotate, restore",
+    "monitors": "not installed: the monitors' false alarms, counted",
+    "runbooks": "not installed: runbooks come with the cloud adapters",
     "security": "`bqx models evidence security`: the secret scan is clean",
 }
 """Kinds of evidence that other rooms hand in, and what makes them."""
