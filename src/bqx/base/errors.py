@@ -390,6 +390,26 @@ class ApiKeyError(BqxError):
     next_step = "`bqx serve keys list`; a lost key cannot be shown again, make another and revoke it"
 
 
+class MonitorError(BqxError):
+    code, exit_code, title = "BQX851", 3, "the monitors cannot run as they are set"
+    next_step = "correct the named key of monitor.toml, or make what is missing; docs/monitoring.md lists both"
+
+
+class MonitorInputError(BqxError):
+    code, exit_code, title = "BQX852", 4, "a monitor got arrays, tables or a state that it cannot judge"
+    next_step = "read which; a reference needs enough trade days, a state file must be one that `bqx monitor run` wrote"
+
+
+class AlertFailed(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX853", 12, "an alert could not be delivered"
+    next_step = "it stays in monitor/alerts.jsonl and is sent again with the next run; look at the named sink"
+
+
+class PaperError(BqxError):
+    code, exit_code, title = "BQX854", 5, "paper trading cannot go on"
+    next_step = "read which file disagrees; forecasts and settings of a paper book may not change once it has begun"
+
+
 class ClusterError(BqxError):
     code, exit_code, title = "BQX861", 12, "a cluster or one of its workers cannot be used"
     next_step = "read which worker and why; what was built is kept, and running it again goes on"

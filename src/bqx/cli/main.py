@@ -29,6 +29,8 @@ COMMANDS = {
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
     "models": "The registry: gates, promotion, lineage, comparison of trained models.",
+    "monitor": "Data health, drift, parity, loss, coverage, service levels: look, alert, report.",
+    "paper": "The served signals on the simulated broker, reconciled with the backtest.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "predict": "Forecasts of a time, or of whole months as files.",
     "query": "SQL over bars and features.",
