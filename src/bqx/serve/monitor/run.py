@@ -217,10 +217,13 @@ def _drift(
 
 
 def _performance(project: Project, models: ModelSet | None, settings: Settings) -> tuple[list[Finding], dict[str, Any]]:
-    from bqx.research.training.folder import open_run
+    from bqx.research.training.folder import FOLDER as RUNS
+    from bqx.research.training.folder import HEAD, open_run
 
     held = _need(models).all()
     folder = project.root / "predictions" / settings.run
+    if not (project.root / RUNS / settings.run / HEAD).is_file():
+        raise NotJudged(f"run {settings.run} has models only, no test forecasts to compare with")
     try:
         run = open_run(project, settings.run)
         served = performance.served_days(project, folder, held, run.horizons)

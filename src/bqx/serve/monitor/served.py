@@ -66,15 +66,19 @@ def frames_differ(served: pl.DataFrame, again: pl.DataFrame) -> Parity:
     for name in served.columns:
         if name == "ts_utc":
             continue
-        same = both[name].eq_missing(both[f"{name}/again"])
-        if both[name].dtype.is_float():
-            bits = both.select(
-                pl.col(name, f"{name}/again").cast(pl.Float64).reinterpret(signed=True)
-            )  # -0.0 is not 0.0
-            same = bits[name].eq_missing(bits[f"{name}/again"])
-        if n := max(int((~same).sum()), alone):
+        n = max(_differing(both[name], both[f"{name}/again"]), alone)
+        if n:
             out.differing[name] = n
     return out
+
+
+def _differing(a: pl.Series, b: pl.Series) -> int:
+    """Rows that are not the same bits; -0.0 is not 0.0."""
+    if not a.dtype.is_float():
+        return int((~a.eq_missing(b)).sum())
+    null, null_b = a.is_null().to_numpy(), b.is_null().to_numpy()
+    left, right = (x.cast(pl.Float64).fill_null(0.0).to_numpy().view(np.int64) for x in (a, b))
+    return int(((null != null_b) | (left != right)).sum())
 
 
 def forecasts_again(project: Project, model: Resident, folder: Path, *, cost: float | None) -> Parity:
