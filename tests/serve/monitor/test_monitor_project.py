@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +19,9 @@ from click.testing import CliRunner
 from bqx.base.errors import BqxError, CheckError, PaperError
 from bqx.build.project import Project
 from bqx.cli.main import root as command
+from bqx.serve.monitor.settings import Settings, read_settings
+
+ROOT = Path(__file__).parents[3]
 
 
 class World:
@@ -98,24 +103,44 @@ def test_faults_are_told_once_and_silenced_ones_not(world: World) -> None:
 
 def test_a_probe_compares_served_features_with_the_store(world: World) -> None:
     from bqx.base.secret import Secret
-    from bqx.serve.api.assemble import Settings, make_server
+    from bqx.serve.api.assemble import Settings as ServeSettings
+    from bqx.serve.api.assemble import make_server
     from bqx.serve.api.keys import Keys
     from bqx.serve.api.models import ModelSet, RunModels
     from bqx.serve.monitor.probe import probe
+    from bqx.serve.monitor.run import monitor
     from bqx.serve.monitor.served import answers_again
+    from bqx.serve.monitor.settings import ProbeSettings
+
+    class Provider:
+        def __init__(self, text: str) -> None:
+            self.text = text
+
+        def get(self, name: str) -> Secret:
+            return Secret(self.text)
+
+        def probe(self) -> str:
+            return "a test"
 
     project = Project.open(world.root)
     _, key = Keys(world.root).make("monitor", 100.0)
-    server = make_server(project, Settings("first", start=world.now + 20.0)).start()
+    server = make_server(project, ServeSettings("first", start=world.now + 20.0)).start()
     try:
         import time
 
         done = probe(server.url, Secret(key), ["eurusd", "usdjpy"], time.time)
         wrong = probe(server.url, Secret("x" * 8), ["eurusd"], time.time)
+        asked = Settings(run="first", probe=ProbeSettings(server.url, "key"))
+        look = monitor(project, asked, world.now + 30.0, Provider(key))
     finally:
         server.close()
     assert set(done.answers) == {"eurusd", "usdjpy"} and done.clock is not None and abs(done.clock) < 5.0
     assert wrong.refused == {"eurusd": "unauthorized"}
+    assert look["sections"]["probe"]["state"] == "good" and look["sections"]["probe"]["seen"]["answers"] == 2
+    assert look["sections"]["parity"]["seen"]["features"]["compared"] == 2 * done.answers["eurusd"]["features"]["used"]
+    assert look["sections"]["service"]["seen"]["state"] == "running"
+    down = monitor(project, asked, world.now + 60.0, Provider(key), dry_run=True)
+    assert "probe/api" in {f["key"] for f in down["findings"]}
     model = ModelSet(RunModels(world.root, "first"), world.root).get("eurusd")
     assert model is not None
     answer = done.answers["eurusd"]
@@ -153,3 +178,19 @@ def test_paper_keeps_what_was_decided_and_seen(world: World) -> None:
     bars.with_columns(pl.col("open") * 1.0001).write_parquet(book)  # the desk saw other prices than the store has now
     moved = world.bqx(*words)
     assert not moved["reconciled"]["equal"] and moved["reconciled"]["mid_bps"]["largest"] > 0
+
+
+def test_the_page_runs(world: World) -> None:
+    """Commands and settings of docs/monitoring.md."""
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    toml = re.findall(r"^```toml\n(.*?)^```$", text, re.M | re.S)[0]
+    (world.root / "monitor.toml").write_text(toml)
+    plain, said = Settings(), read_settings(world.root)
+    for name in ("health", "service", "drift", "performance", "retrain"):
+        assert getattr(said, name) == getattr(plain, name), name  # the page shows the defaults
+    (world.root / "monitor.toml").unlink()
+    lines = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)[0].splitlines()
+    for words in map(shlex.split, lines):
+        done = CliRunner().invoke(command, ["-C", str(world.root), *words[3:]])
+        assert done.exit_code == 0 and words[:3] == ["bqx", "-C", "P"], (done.output, repr(done.exception))
+    assert (world.root / "reports" / "monitor.html").is_file()

@@ -3,7 +3,7 @@
 PSI or KL of one day exceed the usual 0.1 without any drift, every day for features of 240 bars and some days for
 those of 60: 1,440 minutes are worth a few dozen rows. Here windows of several days are compared, every threshold comes
 from resamples of the reference's days in blocks, and what raises an alarm is a whole domain, whose law is resampled
-jointly. Sixty days know little of the far tail, so an alarm asks for a score of 5 deviations and not for a share.
+jointly. Sixty days know little of the far tail, so an alarm asks for a score of 4.5 deviations, not for a share.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class DriftSettings:
 
     window: int = 5
     reference: int = 60
-    score: float = 5.0
+    score: float = 4.5
     draws: int = 499
 
 
