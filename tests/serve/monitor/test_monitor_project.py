@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from bqx.base.errors import BqxError, CheckError, PaperError
 from bqx.build.project import Project
 from bqx.cli.main import root as command
+from bqx.serve.monitor.report import monitor_report
 from bqx.serve.monitor.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[3]
@@ -194,3 +195,38 @@ def test_the_page_runs(world: World) -> None:
         done = CliRunner().invoke(command, ["-C", str(world.root), *words[3:]])
         assert done.exit_code == 0 and words[:3] == ["bqx", "-C", "P"], (done.output, repr(done.exception))
     assert (world.root / "reports" / "monitor.html").is_file()
+
+
+def test_a_failing_monitor_is_an_alert_and_the_report_shows_every_section(world: World) -> None:
+    status = world.root / "serve" / "status.json"
+    status.parent.mkdir(exist_ok=True)
+    status.write_text("{")
+    look = world.look()
+    assert [f["key"] for f in look["findings"]] == ["monitor/service"] and len(look["sent"]) == 1
+    status.unlink()
+    after = world.look()
+    assert [m["why"] for m in after["sent"]] == ["resolved"] and after["alerts"] == []
+    domain = {"domain": "rate", "features": 2, "score": 5.5, "p": 0.01, "drifted_count": 1, "worst": "x", "psi": 0.4}
+    series = {
+        "series": "loss",
+        "days": 3,
+        "latest": 0.1,
+        "reference_mean": 0.0,
+        "sum": 1.0,
+        "h": 5.0,
+        "run_length": 300.0,
+    }
+    after["sections"]["drift"] = {"state": "warning", "seen": {"domains": [domain]}}
+    after["sections"]["performance"] = {"state": "good", "seen": {"series": [series]}}
+    after["sections"]["retrain"]["seen"]["comparison"] = {"challenger": "b", "champion": "a", "keeps": "champion"}
+    after["silences"], after["undelivered"] = [{"pattern": "p/*", "by": "ann", "why": "w"}], {"mail": "no answer"}
+    text = monitor_report(after).markdown()
+    for said in (
+        "rate",
+        "loss",
+        "b against a: the champion serves on",
+        "silenced by ann",
+        "mail did not take",
+        "SIMULATED",
+    ):
+        assert said in text, said

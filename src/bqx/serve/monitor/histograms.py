@@ -48,8 +48,3 @@ def shares(counts: F8) -> F8:
 def psi(p: F8, q: F8) -> F8:
     """Population stability index: the symmetric divergence of Jeffreys (1946), over the last axis."""
     return np.asarray(((p - q) * np.log(p / q)).sum(axis=-1))
-
-
-def kl(p: F8, q: F8) -> F8:
-    """Kullback and Leibler (1951), over the last axis; its mean without drift is (bins - 1) / (2 effective rows)."""
-    return np.asarray((p * np.log(p / q)).sum(axis=-1))

@@ -78,6 +78,7 @@ def monitor(
     """
     root = project.root
     state = State.read(root)
+    sinks = [] if dry_run else make_sinks(root, settings.alerts, provider)
     look = Look()
     models = _models(project, settings, look)
     look.take("data", lambda: bars_look.look(project, int(now // 60), settings.health))
@@ -108,7 +109,6 @@ def monitor(
         "undelivered": {},
     }
     if not dry_run:
-        sinks = make_sinks(root, settings.alerts, provider)
         data["undelivered"] = deliver(sinks, data["sent"], state.waiting)
         state.write(root)
         write_text(root / LATEST, json.dumps(data, indent=1, allow_nan=False) + "\n")

@@ -13,7 +13,7 @@ from bqx.base.errors import MonitorInputError
 
 F8 = NDArray[np.float64]
 Verdict = Literal["above", "below", "open"]
-FEWEST = 20
+FEWEST = 30
 """Days before which nothing is said: the variance is not known yet."""
 PLANNED = 60
 """Days at which the sequence is tightest."""
@@ -42,7 +42,7 @@ def mixture_width(n: int, alpha: float, planned: int = PLANNED) -> float:
 
 
 def mean_sequence(daily: F8, *, alpha: float = 0.05, planned: int = PLANNED) -> Sequence:
-    """The mean of independent days (n,), two-sided, at most alpha wrong over all looks from day 20 on.
+    """The mean of independent days (n,), two-sided, at most alpha wrong over all looks from day 30 on.
 
     A day is the unit: trades and rows of a day share their market, so their number proves little. A verdict is kept:
     it is `above` or `below` from the first day at which the sequence left 0. Raises MonitorInputError for NaN.
