@@ -40,7 +40,8 @@ def run(app: App, run_name: str | None, at: str | None, strict: bool, dry_run: b
     with closing(app.open()) as project:
         settings = read_settings(project.root, run_name)
         moment = _seconds(at)
-        data = look(project, settings, time.time() if moment is None else moment, _provider(project), dry_run=dry_run)
+        now = time.time() if moment is None else moment
+        data = look(project, settings, now, _provider(project), dry_run=dry_run, note=lambda t: click.echo(t, err=True))
     emit(data, as_json, lambda: _show(data))
     critical = [f for f in data["findings"] if f["severity"] == "critical"]
     if strict and critical:

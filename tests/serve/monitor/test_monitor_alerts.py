@@ -77,6 +77,20 @@ def test_the_state_comes_back_and_a_damaged_one_is_kept(tmp_path: Path) -> None:
         State.read(tmp_path)
 
 
+def test_a_verdict_is_kept_until_its_inputs_change(tmp_path: Path) -> None:
+    state, asked = State(), []
+
+    def judge() -> tuple[list[Finding], dict[str, Any]]:
+        asked.append(1)
+        return [STALE], {"n": len(asked)}
+
+    first = state.verdict("drift", ["model", 5], judge)
+    state.write(tmp_path)
+    again = State.read(tmp_path)
+    assert again.verdict("drift", ["model", 5], judge) == first == ([STALE], {"n": 1})
+    assert again.verdict("drift", ["model", 6], judge)[1] == {"n": 2}
+
+
 def test_every_check_has_a_runbook() -> None:
     from bqx.serve.monitor.run import CHECKS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,11 @@ def span_of(project: Project, model: Resident, newest: int, settings: DriftSetti
 
 
 def look(
-    project: Project, models: Sequence[Resident], settings: DriftSettings, limits: HealthLimits
+    project: Project,
+    models: Sequence[Resident],
+    settings: DriftSettings,
+    limits: HealthLimits,
+    note: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Finding], dict[str, Any]]:
     """All models at once: a domain is one cluster over all pairs. Also what was seen, for the report.
 
@@ -71,6 +75,7 @@ def look(
     spans = {m.pair: span_of(project, m, _newest(project, m), settings) for m in models}
     days = min(len(s.reference) for s in spans.values())
     for model in models:
+        note(f"drift: {model.pair}")
         span = Span(spans[model.pair].reference[-days:], spans[model.pair].latest)
         old, new = _counts(project, model, span)
         found += null_rates(model.pair, _nulls(model, new), _nulls(model, old), limits)

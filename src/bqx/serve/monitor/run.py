@@ -38,6 +38,7 @@ CHECKS: dict[str, frozenset[str]] = {
 }
 """Section -> checks it gives a verdict on."""
 Part = Callable[[], tuple[list[Finding], dict[str, Any]]]
+Note = Callable[[str], None]
 
 
 class Look:
@@ -70,7 +71,13 @@ class NotJudged(MonitorInputError):  # noqa: N818
 
 
 def monitor(
-    project: Project, settings: Settings, now: float, provider: SecretProvider | None, *, dry_run: bool = False
+    project: Project,
+    settings: Settings,
+    now: float,
+    provider: SecretProvider | None,
+    *,
+    dry_run: bool = False,
+    note: Note = lambda _: None,
 ) -> dict[str, Any]:
     """Look, tell, and write. now : seconds since 1970.
 
@@ -85,8 +92,8 @@ def monitor(
     look.take("service", lambda: _service(root, state, settings, now))
     look.take("probe", lambda: _probe(project, models, settings, now, provider, dry_run))
     look.take("parity", lambda: _parity(project, models, settings))
-    look.take("drift", lambda: _drift(project, models, settings, state))
-    look.take("performance", lambda: _performance(project, models, settings))
+    look.take("drift", lambda: _drift(project, models, settings, state, note))
+    look.take("performance", lambda: _performance(project, models, settings, state))
     look.take("retrain", lambda: _retrain(project, models, settings, look.findings, now))
     messages = state.book.take(
         look.findings,
@@ -201,22 +208,26 @@ def _parity(project: Project, models: ModelSet | None, settings: Settings) -> tu
 
 
 def _drift(
-    project: Project, models: ModelSet | None, settings: Settings, state: State
+    project: Project, models: ModelSet | None, settings: Settings, state: State, note: Note
 ) -> tuple[list[Finding], dict[str, Any]]:
     from dataclasses import asdict
 
     chosen = list(_need(models).all().values())
     try:
         key = [drift_look.key_of(project, chosen), asdict(settings.drift), asdict(settings.health)]
-        if json.dumps(state.drift.get("key")) != json.dumps(key):
-            found, seen = drift_look.look(project, chosen, settings.drift, settings.health)
-            state.drift = {"key": key, "findings": [asdict(f) for f in found], "seen": seen}
+        return state.verdict(
+            "drift", key, lambda: drift_look.look(project, chosen, settings.drift, settings.health, note)
+        )
     except MonitorInputError as error:
         raise NotJudged(error.what) from error
-    return [Finding(**f) for f in state.drift["findings"]], state.drift["seen"]
 
 
-def _performance(project: Project, models: ModelSet | None, settings: Settings) -> tuple[list[Finding], dict[str, Any]]:
+def _performance(
+    project: Project, models: ModelSet | None, settings: Settings, state: State
+) -> tuple[list[Finding], dict[str, Any]]:
+    """Complete trade days only, so that one look a day decides."""
+    from dataclasses import asdict
+
     from bqx.research.training.folder import FOLDER as RUNS
     from bqx.research.training.folder import HEAD, open_run
 
@@ -224,16 +235,24 @@ def _performance(project: Project, models: ModelSet | None, settings: Settings) 
     folder = project.root / "predictions" / settings.run
     if not (project.root / RUNS / settings.run / HEAD).is_file():
         raise NotJudged(f"run {settings.run} has models only, no test forecasts to compare with")
-    try:
-        run = open_run(project, settings.run)
+    run = open_run(project, settings.run)
+    spans = project.bars.spans(project.as_of)
+    today = min((project.calendar.trade_day(spans[p][1]) for p in held if p in spans), default=0)
+
+    def judge() -> tuple[list[Finding], dict[str, Any]]:
         served = performance.served_days(project, folder, held, run.horizons)
-        judged = performance.judge(performance.reference_of(project, run), served,
-                                   arl=settings.performance.arl, draws=settings.performance.draws)  # fmt: skip
+        judged = performance.judge(
+            performance.reference_of(project, run), served.filter(served["day"] < today),
+            arl=settings.performance.arl, draws=settings.performance.draws,
+        )  # fmt: skip
+        if not judged:
+            raise NotJudged("no label of a served forecast after the test days of the run is complete yet")
+        return performance.findings(judged, run.name), {"series": [j.as_dict() for j in judged]}
+
+    try:
+        return state.verdict("performance", [run.hash, today, asdict(settings.performance)], judge)
     except MonitorInputError as error:
         raise NotJudged(error.what) from error
-    if not judged:
-        raise NotJudged("no label of a served forecast after the test days of the run is complete yet")
-    return performance.findings(judged, run.name), {"series": [j.as_dict() for j in judged]}
 
 
 def _retrain(
