@@ -92,7 +92,7 @@ def test_a_verdict_is_kept_until_its_inputs_change(tmp_path: Path) -> None:
 
 
 def test_every_check_has_a_runbook() -> None:
-    from bqx.serve.monitor.run import CHECKS
+    from bqx.serve.monitor.look import CHECKS
 
     heads = {line[3:].strip() for line in (ROOT / "docs" / "runbooks.md").read_text().splitlines() if line[:3] == "## "}
     assert {c for checks in CHECKS.values() for c in checks} | {"monitor"} == heads

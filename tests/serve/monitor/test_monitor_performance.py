@@ -63,6 +63,32 @@ def test_the_loss_of_a_day_is_that_of_the_bars(project: Project, models: ModelSe
     np.testing.assert_allclose(found["miss80"], [np.mean(misses[d]) for d in sorted(misses)], atol=2e-3)
 
 
+def test_the_reference_is_the_runs_test_rows(project: Project) -> None:
+    grid = project.calendar.grid(*project.bars.spans()["eurusd"])
+    at = grid.minute[::500]
+    rng = np.random.default_rng(0)
+    stamps = pl.Series("ts_utc", (at * 60_000_000).astype("datetime64[us]")).dt.replace_time_zone("UTC")
+    y, f = rng.standard_normal(len(at)), 0.1 * rng.standard_normal(len(at))
+    table = pl.DataFrame([stamps, pl.Series("y4", y), pl.Series("f4", f)]).with_columns(
+        lo80=-1.28, hi80=1.28, lo90=pl.lit(None, pl.Float64), hi90=pl.lit(None, pl.Float64)
+    )
+
+    class Run:
+        def tables(self) -> list[tuple[str, int]]:
+            return [("eurusd", 15), ("usdjpy", 15)]
+
+        def forecasts(self, pair: str, horizon: int) -> pl.DataFrame:
+            return table
+
+    run: Any = Run()
+    found = performance.reference_of(project, run)
+    day = grid.day[::500]
+    assert found["day"].to_list() == np.unique(day).tolist() and found["miss90"].null_count() == found.height
+    want = [((y - f) ** 2 - y**2)[day == d].mean() for d in np.unique(day)]
+    np.testing.assert_allclose(found["loss"], want)
+    np.testing.assert_allclose(found["miss80"], [(np.abs(y) > 1.28)[day == d].mean() for d in np.unique(day)])
+
+
 def days(loss: np.ndarray, first: int) -> pl.DataFrame:
     rng = np.random.default_rng(len(loss))
     miss = 0.2 + 0.02 * rng.standard_normal(len(loss))
