@@ -27,7 +27,7 @@ from bqx.research.backtest.run import backtest
 from bqx.research.backtest.settings import Settings
 from bqx.research.backtest.sizing import Sizing
 from bqx.research.skill import NO_SKILL
-from bqx.research.trials import Trials
+from bqx.research.trials import Trial, Trials
 
 WEEKS = 5
 FAST = {"seeds": 40}
@@ -104,8 +104,12 @@ def test_what_is_written(world, skilled):
     assert again["deflated"]["trials"] == after
     other = backtest(project, run, Settings(cost_bps=0.1, margin_bps=0.2, **FAST))
     assert other["deflated"]["trials"] == after + 12
-    write_back = backtest(project, run, Settings(cost_bps=0.1, **FAST))
-    assert write_back["deflated"]["dsr"] <= skilled["deflated"]["dsr"]
+    tuned = [Trial("tune", "ridge", {"n": n}, dataset=run.head["dataset_hash"]) for n in range(500)]
+    Trials(project.root).record(tuned)
+    last = backtest(project, run, Settings(cost_bps=0.1, **FAST))
+    assert last["deflated"]["trials"] == after + 512, "whatever was tried on the dataset counts"
+    assert last["deflated"]["benchmark"] > skilled["deflated"]["benchmark"] * 1.2
+    assert last["deflated"]["dsr"] < skilled["deflated"]["dsr"]
 
 
 def test_the_page(world, skilled, tmp_path):
