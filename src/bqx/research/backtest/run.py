@@ -70,9 +70,9 @@ def backtest(project: Project, run: Run, settings: Settings, *, note: Note = lam
 
 
 def record_trials(root: Path, run: Run, settings: Settings, family: Family) -> int:
-    """Enter every setting of the family, and these settings, in the ledger; how many trials the dataset has seen."""
+    """Enter the family under these settings in the ledger; how many trials the dataset has seen in all."""
     keys, matrix = family.matrix()
-    base = {"run": run.hash, **settings.as_dict()}
+    base = {"run": run.hash} | {k: v for k, v in settings.as_dict().items() if k not in ("seed", "seeds")}
     ledger = Trials(root)
     rows = [
         Trial(
