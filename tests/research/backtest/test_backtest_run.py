@@ -22,7 +22,7 @@ from bqx.build.project import Project
 from bqx.cli.main import root
 from bqx.market.calendar import Calendar, month_span
 from bqx.research.backtest.report import backtest_report
-from bqx.research.backtest.result import RESULT, TRADES, read_result
+from bqx.research.backtest.result import RESULT, TRADES, read_result, rule_of
 from bqx.research.backtest.run import backtest
 from bqx.research.backtest.settings import Settings
 from bqx.research.backtest.sizing import Sizing
@@ -228,6 +228,13 @@ def test_command(world, tmp_path):
         assert words in text.stdout
     wrong = runner.invoke(root, [*base, "--horizons", "x"])
     assert isinstance(wrong.exception, BqxError)
+
+
+def test_the_rule_that_was_tested_is_the_rule_to_serve(skilled):
+    assert rule_of(skilled) == Settings(cost_bps=0.1).setup().rule
+    odd = Settings(margin_bps=0.3, shrink=0.8)
+    assert rule_of({"settings": odd.as_dict()}) == odd.setup().rule
+    assert rule_of(None).extra_cost_bps == pytest.approx(0.8), "slippage and commission of both sides"
 
 
 def test_settings_are_kept_whole():
