@@ -93,7 +93,9 @@ def test_what_is_written(world, skilled):
     weighted = (trades["weight"] * trades["net_bps"]).sum()
     assert weighted == pytest.approx(skilled["costs"]["net"])
     assert weighted == pytest.approx(sum(skilled["daily"]["pnl_bps"]), abs=1e-6)
-    assert sum(g["profit_bps"] for g in skilled["by_pair"]) == pytest.approx(weighted)
+    for group in ("by_pair", "by_horizon", "by_fold"):
+        assert sum(g["profit_bps"] for g in skilled[group]) == pytest.approx(weighted)
+        assert sum(g["trades"] for g in skilled[group]) == trades.height
     assert sum(m["profit_bps"] for m in skilled["summary"]["months"]) == pytest.approx(weighted, abs=1e-6)
     before = Trials(project.root).count(dataset=run.head["dataset_hash"])
     again = backtest(project, run, Settings(cost_bps=0.1, **FAST))

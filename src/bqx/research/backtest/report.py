@@ -32,6 +32,7 @@ def backtest_report(found: dict[str, Any]) -> Report:
     report.add(_record(found), _months(found))
     report.add(Heading("What it made and what it cost"), _costs(found), _expectancy(found))
     report.add(_groups(found, "by_pair", "pair"), _groups(found, "by_horizon", "horizon"))
+    report.add(_groups(found, "by_fold", "fold"))
     report.add(Heading("Against luck and selection"), _benchmarks(found), _selection(found), _gates(found))
     report.add(Heading("Orders that were not carried out"), _refused(found))
     report.add(Heading("Spreads"), *_spreads(found))
