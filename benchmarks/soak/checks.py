@@ -6,12 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.soak.api_load import api_load
+from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
+from benchmarks.soak.cluster import cluster
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
 from benchmarks.soak.kill import kill
+from benchmarks.soak.live_parity import live_parity
 from benchmarks.soak.migrate import migrate_stage
+from benchmarks.soak.models_gates import models_gates
 from benchmarks.soak.postgres_copy import postgres_copy
 from benchmarks.soak.postgres_leaves import postgres_leaves
 from benchmarks.soak.promises import promises
@@ -41,6 +46,14 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "backtest": Check(
+        "backtests of planted skill pass the economics gate, of noise never; intervals hold 0 as often as they say",
+        backtests, 80, "worlds", "benchmarks/test_backtest_soak.py",
+    ),
+    "api-load": Check(
+        "/predict at 100 requests a second, open loop, 28 models: P99 at most 50 ms, no error, over minute changes",
+        api_load, 10, "minutes", "benchmarks/test_api_soak.py",
+    ),
     "causality-clock": Check(
         "Granger of 756 directed pairs over a month of 1-minute returns within 5 minutes, equal to statsmodels'",
         clock, 28, "pairs", "benchmarks/test_causality_soak.py",
@@ -48,6 +61,10 @@ CHECKS: dict[str, Check] = {
     "causality-fdr": Check(
         "worlds without links: false discovery rate of each method and both at or under q; planted links are found",
         fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
+    ),
+    "cluster": Check(
+        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails; what a unit costs",
+        cluster, 8, "faults", "benchmarks/test_cluster_soak.py",
     ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
@@ -65,9 +82,17 @@ CHECKS: dict[str, Check] = {
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
     ),
+    "live-parity": Check(
+        "a month of 28 pairs bar by bar, each day from a restored state: every column equals batch to the bit",
+        live_parity, 22, "trade days", "benchmarks/test_live_soak.py",
+    ),
     "migrate-stage": Check(
         "stage 1.6.9 with 30,867,054 rows on each PostgreSQL here: exact counts, all names, time, and the way back",
         migrate_stage, 100, "% of the rows", "benchmarks/test_migrate_soak.py",
+    ),
+    "models-gates": Check(
+        "the whole pipeline on worlds of noise: nothing is promotable; on planted ones something is",
+        models_gates, 3, "worlds of each", "benchmarks/test_models_soak.py",
     ),
     "postgres-copy": Check(
         "a partition of 30,000 x 56 float4 into PostgreSQL at half the speed of psql's binary copy or better",

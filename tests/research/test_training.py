@@ -100,7 +100,10 @@ def test_every_choice_is_in_the_ledger(run: Run, noise_dataset: Dataset) -> None
         kind="forecast", dataset=noise_dataset.hash, feature_set=run.head["mask"]["digest"], pair="usdjpy", fold="2",
         target="y4_30",
     )  # fmt: skip
-    assert sorted(t["parameters"]["penalty"] for t in found if len(t["parameters"]["heads"]) == 3) == [0.1, 1, 10, 100]
+    mine = [t for t in found if len(t["parameters"]["heads"]) == 3]
+    assert sorted(t["parameters"]["penalty"] for t in mine) == [0.1, 1, 10, 100]
+    receipt = json.loads((run.folder / "cells" / "usdjpy_30_2" / "receipt.json").read_text())
+    assert {t["digest"] for t in mine} < set(receipt["trials"]) and len(receipt["trials"]) == 8
 
 
 def test_artefacts_are_signed_and_forecast_rows_before_the_seal_only(run: Run, noise_dataset: Dataset) -> None:

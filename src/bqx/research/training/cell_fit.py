@@ -61,13 +61,14 @@ def fit_cell(order: Order, cell: Cell, rows: Mapping[str, PairRows]) -> Done:
             raise CheckError(f"{pair} has no rows in test block {cell.fold}")
         found = {**walked(models[pair], mine, test, numbers, pool), **mine.baselines(parts[pair], cell.horizon, test)}
         tables[pair] = check_forecasts(table_of(mine, test, cell, found), horizon=cell.horizon, where=cell.name)
+    trials = _trials(order, cell, len(numbers), models[cell.pairs[0]].trials)
     facts = {
         "rows": sum(len(p) for p in parts.values()),
         "columns": len(numbers),
         "test_rows": sum(t.height for t in tables.values()),
         "metrics": metrics(list(tables.values()), cell.horizon, order.settings.every),
+        "trials": [t.digest for t in trials],
     }
-    trials = _trials(order, cell, len(numbers), models[cell.pairs[0]].trials)
     return Done(cell, tables, facts, trials, time.thread_time() - began)
 
 

@@ -1,0 +1,46 @@
+"""Estimates that come into force at the next minute, made before it: over the week end, not while it is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from bqx.features.declare import Dataset
+from bqx.features.fits import Fit, fitted
+from bqx.features.live.past import Past, join
+from bqx.features.refresh import point_before
+from bqx.features.streams import Streams
+from bqx.market.calendar import Calendar
+from bqx.market.panel import Panel
+
+
+def due(homes: Iterable[Dataset], minute: int, calendar: Calendar) -> list[Fit]:
+    """Fits whose next calendar point is the open minute `minute`."""
+    every = {fit.name: fit for home in homes for fit in home.fits}
+    return [fit for fit in every.values() if point_before(minute, fit.every, calendar) == minute]
+
+
+def make_ahead(homes: Iterable[Dataset], past: Past, minute: int) -> int:
+    """Make what is due at `minute`, the open minute after the last of the past, and keep it on the past's shelf; how
+    many estimates. A fit sees rows before its point only, so that one without bars stands for it."""
+    calendar, made = past.calendar, 0
+    for fit in due(homes, minute, calendar):
+        first = fit.earliest(minute, calendar)
+        begin = past.begin
+        if begin is None or begin > first:
+            continue  # made, or found to be impossible, when its minute comes
+        whole = past.streams(first).panel
+        panel = join([whole, _empty(whole, minute, calendar)])
+        fitted(fit, Streams(panel, calendar, past.anchors, past.fits), len(panel.grid) - 1)
+        made += len(panel.pairs)
+    return made
+
+
+def _empty(like: Panel, minute: int, calendar: Calendar) -> Panel:
+    """A row in which no pair has a bar."""
+    nothing = np.full((1, len(like.pairs)), np.nan)
+    fill = np.ones((1, len(like.pairs)), dtype=np.int32)
+    quotes = dict.fromkeys(like.quotes, nothing)
+    prices = (nothing, nothing, nothing, nothing, nothing)
+    return Panel(calendar.grid(minute, minute + 1), like.pairs, *prices, fill, like.first, like.last, quotes)

@@ -1,0 +1,1 @@
+"""Where live bars come from: a replay, a file that grows, a broker's stream."""
