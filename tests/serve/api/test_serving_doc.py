@@ -18,7 +18,8 @@ import polars as pl
 ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.M | re.S)
 READY = """
-for i in $(seq 1200); do python -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8080/health")' 2>/dev/null && break
+for i in $(seq 1200); do python -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8080/health")' 2>/dev/null \\
+  && break
 sleep 0.2; done
 """
 
