@@ -27,6 +27,7 @@ from benchmarks.soak.stages import stages_market, stages_three
 from benchmarks.soak.state import State
 from benchmarks.soak.tracker_kill import tracker_kill
 from benchmarks.soak.tracker_runs import tracker_runs
+from benchmarks.soak.train_kill import train_kill
 from benchmarks.soak.train_phases import train_phases
 from benchmarks.soak.train_scale import train_scale
 from benchmarks.soak.year import year
@@ -134,6 +135,10 @@ CHECKS: dict[str, Check] = {
     "selection-planted": Check(
         "five planted columns of R2 0.005 beside decoys of correlation 0.9 are found among 2,640 candidates",
         planted, 10, "worlds", "benchmarks/test_selection_soak.py",
+    ),
+    "train-kill": Check(
+        "a training run killed at 40 random points and run again gives the bytes of an undisturbed one, models too",
+        train_kill, 40, "kills", "research/test_training_kill.py",
     ),
     "train-phases": Check(
         "minutes to learn from: rotated phases against a fixed one, three rows a label against one and against all",
