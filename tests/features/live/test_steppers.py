@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stepper_cases import CASES, FILLED, VARIANTS, Bars, make_bars, make_block
 
 from bqx.features.checks.result import same_bits
 from bqx.features.live.copies import copy_of
 from bqx.features.live.tape import STEPPERS
-from stepper_cases import CASES, FILLED, VARIANTS, Bars, make_bars, make_block
 
 copy_of("bqx.features.families.time")  # registers all steppers
 
