@@ -45,8 +45,10 @@ def points_of(block: Block, every: Every) -> list[tuple[int, int]]:
     grid = block.panel.grid
     if every == "month":
         first, last = int(grid.minute[0]), int(grid.minute[-1])
-        before_it = block.calendar.at_ordinal(block.calendar.ordinal(first) - 1)
-        if month_of(before_it) == month_of(last):
+        before_it = first - 1
+        if grid.seg_age[0] == 0:
+            before_it = block.calendar.at_ordinal(block.calendar.ordinal(first) - 1)
+        if before_it // DAY == last // DAY or month_of(before_it) == month_of(last):
             return []
         months = grid.minute.astype("datetime64[m]").astype("datetime64[M]")
         rows = np.flatnonzero(np.diff(months) != np.timedelta64(0, "M")) + 1
