@@ -29,7 +29,7 @@ FAR = (600, 600, 10**9)
 
 @dataclass(frozen=True)
 class Bars:
-    """Levels counted from each segment's zero, with ties, holes, an hour without a value, a lane that opens late and one
+    """Levels counted from each segment's zero, with ties, holes, an hour without a value, a lane that opens late, one
     that stands still; arrays (n, PAIRS)."""
 
     age: NDArray[np.int32]

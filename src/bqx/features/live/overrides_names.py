@@ -60,3 +60,22 @@ def parities(self: Any, name: str) -> F8:
     if self.domain == "rate":
         return parity(self.streams.panel.close, lanes, signs)
     return parity_of_levels(self.level, lanes, signs)
+
+
+def index_scale(streams: Any) -> tuple[NDArray[np.bool_], F8]:
+    """Whether each row and pair has its baseline behind it, and 100 / baseline; once a block."""
+    found: tuple[NDArray[np.bool_], F8] | None = vars(streams).get("_index_scale")
+    if found is None:
+        pairs = streams.panel.pairs
+        known = streams.panel.grid.minute[:, None] >= streams.anchors.minutes(pairs)[None, :]
+        found = known, 100.0 / streams.anchors.mids(pairs)
+        vars(streams)["_index_scale"] = found
+    return found
+
+
+@override("bollinger._index")
+def index(streams: Any, rate: bool, value: F8) -> F8:
+    if not rate:
+        return value
+    known, scale = index_scale(streams)
+    return np.where(known, value * scale, np.nan)
