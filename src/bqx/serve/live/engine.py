@@ -325,6 +325,17 @@ class Engine:
                     self._stored[day].setdefault(bar.minute, empty.copy())[:, j] = bar.values
         return self._stored[day].get(minute, empty)
 
+    # for who serves
+
+    @property
+    def sigma(self) -> F8:
+        """EWMA deviation of the newest row, bps (pairs,); empty before a minute was taken."""
+        return self._session.sigma
+
+    def bars(self, minute: int) -> F8:
+        """What live has of a minute, (fields, pairs), NaN where a pair has no bar."""
+        return self._known(minute)
+
     # disk
 
     def arrays(self) -> dict[str, NDArray[Any]]:
