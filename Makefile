@@ -77,8 +77,8 @@ dist: $(VENV)/dev.stamp
 
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --group uv -o requirements/uv.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra aws --extra keyring --extra postgres --extra airtable --extra research --extra serve --group build pyproject.toml -o requirements/runtime.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra aws --extra keyring --extra postgres --extra airtable --extra research --extra serve --group build --group dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra aws --extra keyring --extra postgres --extra airtable --extra research --extra serve --extra cluster --group build pyproject.toml -o requirements/runtime.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra aws --extra keyring --extra postgres --extra airtable --extra research --extra serve --extra cluster --group build --group dev pyproject.toml -o requirements/dev.lock
 
 clean:
 	rm -rf dist demo-out .pytest_cache .mypy_cache .ruff_cache

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,6 +17,8 @@ import postgres_server
 from bqx.base import redaction
 from bqx.market.calendar import Calendar, datetime_of, minute_of
 from bqx.market.simulated import simulate
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +126,16 @@ def postgres_prepared(
 def postgres_dsn(request: pytest.FixtureRequest, postgres: Callable[[int], postgres_server.Server]) -> str:
     """Superuser DSN of each server the suite runs on, or `BQX_TEST_DSN` alone; make a database of your own in it."""
     return os.environ["BQX_TEST_DSN"] if request.param == "dsn" else postgres(request.param).dsn()
+
+
+@pytest.fixture(scope="session")
+def served_world(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Two pairs with a signed model each, eight days of bars and three datasets built; copy it to change it."""
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
+    from benchmarks.soak.api_world import make_world, world_span
+
+    from bqx.market.calendar import month_span
+
+    start, end = world_span(Calendar.load(), month_span("2024_03")[0], 1, 3 * 1440 + 600)
+    return make_world(tmp_path_factory.mktemp("served-world") / "p", ("eurusd", "usdjpy"), start, end)

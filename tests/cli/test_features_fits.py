@@ -48,12 +48,13 @@ FIT = Fit("slope_week", "returns_raw_rate", ("slope", "error"), "week", Fitted(P
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three estimates of two pairs, one of them without a value."""
+    """Four estimates of two pairs, one of them without a value, one with half of them."""
     own = catalogue.datasets()
     homes = {**own, FIT.dataset: replace(own[FIT.dataset], fits=(FIT,))}
     monkeypatch.setattr(catalogue, "datasets", lambda: homes)
     made = Project.create(tmp_path / "p", pairs=["eurusd", "usdjpy"])
-    rows = [("eurusd", 0, [0.25, 2.0]), ("eurusd", 10_080, [-1.5, 0.125]), ("usdjpy", 0, [np.nan, np.nan])]
+    rows = [("eurusd", 0, [0.25, 2.0]), ("eurusd", 10_080, [-1.5, 0.125]), ("usdjpy", 0, [np.nan, np.nan]),
+            ("usdjpy", 10_080, [0.5, np.nan])]  # fmt: skip
     artefacts = [Artefact(FIT.name, p, MONDAY + k, MONDAY + k - 100, np.array(v), 0.5) for p, k, v in rows]
     keep_fits(made.manifest, [NewFit(FIT.dataset, "h" * 8, one) for one in artefacts])
     made.close()
@@ -62,12 +63,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_list(run: Run, project: None) -> None:
     code, out, err = run("list", "--dataset", FIT.dataset)
     assert code == 0, err
-    assert "3 estimates of 1 fits kept, 1.5 s to make" in out
+    assert "4 estimates of 1 fits kept, 2.0 s to make" in out
     code, out, _ = run("list", "--json")
     mine = [r for r in json.loads(out) if r["fit"] == FIT.name]
     assert [(r["pair"], r["kept"], r["empty"], r["seconds"]) for r in mine] == [
         ("eurusd", 2, 0, 1.0),
-        ("usdjpy", 1, 1, 0.5),
+        ("usdjpy", 2, 1, 1.0),
     ]
     assert (mine[0]["first"], mine[0]["last"]) == ("2023-12-31T05:20Z", "2024-01-07T05:20Z")
     assert mine[0]["dataset"] == FIT.dataset

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live_state import write_state
 from playwright.sync_api import Browser, Page
 
 from bqx.base.errors import ConsoleError
@@ -49,6 +50,7 @@ def browser() -> Iterator[Browser]:
 def served(staged: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     root = tmp_path_factory.mktemp("served") / "p"
     shutil.copytree(staged, root)
+    write_state(root)
     project = Project.open(root)
     console = Console(project).start()
     yield root, console.url

@@ -25,6 +25,7 @@ SHAPES: dict[str, re.Pattern[str]] = {
     "slack-token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
     "jwt": re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"),
     "airtable-id": re.compile(r"\b(?:app|tbl|rec|fld|viw|usr|sel)(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{14}\b"),
+    "bqx-api-key": re.compile(r"\bbqxk_[0-9a-f]{12}_[A-Za-z0-9_-]{20,}"),
     "private-key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|\Z)", re.DOTALL),
 }
 # Values known by what stands before them; group 1 is kept.

@@ -208,6 +208,13 @@ class Calendar:
             raise CalendarError(f"{datetime_of(minute)} is not an open minute")
         return int(self._days[0][row[0]])
 
+    def later_day(self, day: int, steps: int) -> int:
+        """The trade day `steps` open days after `day`, counted from the next open one when `day` is closed."""
+        number = self._days[0]
+        row = int(np.searchsorted(number, day)) + steps
+        self._guard(row)
+        return int(number[row])
+
     def closes_week(self, day: int) -> bool:
         """Whether no later trade day of the same Monday-to-Friday week is open."""
         number = self._days[0]

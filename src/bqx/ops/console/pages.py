@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bqx.base.redaction import redact
 from bqx.ops.console import data
 from bqx.ops.console.heat import Heat, make_heat
+from bqx.ops.console.live import live
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,6 +27,7 @@ PAGES: Mapping[str, str] = {
     "health": "Data health",
     "runs": "Runs",
     "reports": "Reports",
+    "live": "Live",
 }
 """Pages of the menu, by path; key n opens the n-th."""
 Made = tuple[str, Mapping[str, Any]] | None
@@ -57,6 +59,7 @@ class Pages:
             "health": lambda: self._keep("health", lambda: data.health(self.project)),
             "runs": lambda: data.runs(self.project),
             "reports": lambda: data.reports(self.project),
+            "live": lambda: live(self.project),
         }
         return (page, make[page]()) if page in make else None
 

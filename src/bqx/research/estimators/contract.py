@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from bqx.base.errors import UsageError
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+Inputs = Literal["columns", "past", "clock"]
 
 
 @runtime_checkable
@@ -20,13 +21,18 @@ class Forecaster(Protocol):
     """Fit on training rows alone; the forecast of a random walk is 0, so there is no intercept to learn.
 
     X (n, columns) float32 or float64 with NaN for NULL, Y (n, targets) without NaN, position (n,) in bars, rising.
-    Equal inputs and `seed` give equal bits on any number of workers. `trials` are the parameter sets tried inside.
+    Equal inputs and `seed` give equal bits on any number of workers, and a row alone what it gets among others.
+    `trials` are the parameter sets tried inside.
+
+    inputs : what X must be: any `columns`; the `past` value of each target (baselines.past_values); the `clock`,
+    minutes of the week (baselines.minute_of_week).
     """
 
-    name: str
+    name: ClassVar[str]
+    inputs: ClassVar[Inputs]
 
     def params(self) -> Mapping[str, Any]:
-        """What it was constructed with, JSON values."""
+        """What it was constructed with but for the seed, JSON values."""
 
     def fit(self, X: F4 | F8, Y: F8, position: I8, horizon: int, embargo: int) -> Self:
         """Learn; inner choices are made on a purged part of these rows."""
@@ -38,17 +44,12 @@ class Forecaster(Protocol):
     def trials(self) -> list[Mapping[str, Any]]:
         """Parameter sets that `fit` compared, for the ledger."""
 
+    def files(self) -> dict[str, bytes]:
+        """What was learnt, by file name, in formats that cannot run code: no pickle. Equal fits give equal bytes."""
 
-def forecaster(name: str, **params: Any) -> Forecaster:
-    """A forecaster by name: `ridge`, `boosting`."""
-    from bqx.research.estimators.boosting import Boosting
-    from bqx.research.estimators.ridge_forecast import RidgeForecast
-
-    known: dict[str, Any] = {"ridge": RidgeForecast, "boosting": Boosting}
-    if name not in known:
-        raise UsageError(f"unknown forecaster {name!r}", fix=f"one of {', '.join(known)}")
-    made: Forecaster = known[name](**params)
-    return made
+    @classmethod
+    def restore(cls, params: Mapping[str, Any], files: Mapping[str, bytes]) -> Self:
+        """The fitted forecaster again, to the last bit; ArtefactError when the files are not its own."""
 
 
 def check_rows(X: F4 | F8, Y: F8, position: I8) -> None:
@@ -59,3 +60,11 @@ def check_rows(X: F4 | F8, Y: F8, position: I8) -> None:
         raise UsageError(f"{int((~np.isfinite(Y)).sum())} labels are NULL", fix="drop these rows first")
     if (np.diff(position) < 0).any():
         raise UsageError("rows are not in order of time")
+
+
+def check_enough(X: F4 | F8, least: int = 100) -> None:
+    """CheckError below `least` rows."""
+    from bqx.base.errors import CheckError
+
+    if len(X) < least:
+        raise CheckError(f"{len(X)} training rows, {least} are the least", fix="give a longer history")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.base.errors import CheckError
-from bqx.research.estimators.contract import check_rows
+from bqx.base.errors import ArtefactError
+from bqx.research.estimators.contract import Inputs, check_enough, check_rows
+from bqx.research.estimators.packed import pack, unpack
 from bqx.research.ridge import PENALTIES, Scaler, clip_targets
 from bqx.research.splits import inner_split
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-LEAST_ROWS = 100
+SCALER = ("low", "high", "mean", "scale")
 
 
 class RidgeForecast:
@@ -25,10 +26,11 @@ class RidgeForecast:
     penalties : tried, in multiples of the number of rows; each target takes its own best. Computes on one thread.
     """
 
-    name = "ridge"
+    name: ClassVar[str] = "ridge"
+    inputs: ClassVar[Inputs] = "columns"
 
-    def __init__(self, penalties: tuple[float, ...] = PENALTIES) -> None:
-        self.penalties = tuple(penalties)
+    def __init__(self, penalties: Sequence[float] = PENALTIES, seed: int = 0) -> None:
+        self.penalties, self.seed = tuple(float(p) for p in penalties), seed
 
     def params(self) -> Mapping[str, Any]:
         return {"penalties": list(self.penalties)}
@@ -41,8 +43,7 @@ class RidgeForecast:
         from threadpoolctl import threadpool_limits
 
         check_rows(X, Y, position)
-        if len(X) < LEAST_ROWS:
-            raise CheckError(f"{len(X)} training rows, {LEAST_ROWS} are the least", fix="give a longer history")
+        check_enough(X)
         with threadpool_limits(limits=1):
             self.chosen = self._choose(X, Y, position, horizon, embargo)
             self.scaler = fit_scaler(X)
@@ -69,10 +70,22 @@ class RidgeForecast:
         return np.asarray(np.array(self.penalties)[np.argmin(np.stack(errors), axis=0)])
 
     def predict(self, X: F4 | F8) -> F8:
-        from threadpoolctl import threadpool_limits
+        # a product of matrices would round a row alone otherwise than the same row among others
+        Z = np.ascontiguousarray(standardised(self.scaler, X))
+        return np.column_stack([(Z * self.coef[:, k]).sum(axis=1) for k in range(self.coef.shape[1])])
 
-        with threadpool_limits(limits=1):
-            return np.asarray(standardised(self.scaler, X) @ self.coef)
+    def files(self) -> dict[str, bytes]:
+        scaler = {name: getattr(self.scaler, name) for name in SCALER}
+        return {"ridge.npz": pack({**scaler, "coef": self.coef, "chosen": self.chosen})}
+
+    @classmethod
+    def restore(cls, params: Mapping[str, Any], files: Mapping[str, bytes]) -> Self:
+        if "ridge.npz" not in files:
+            raise ArtefactError("ridge.npz is absent")
+        held = unpack(files["ridge.npz"], "ridge.npz", *SCALER, "coef", "chosen")
+        made = cls(**params)
+        made.scaler, made.coef, made.chosen = Scaler(*(held[k] for k in SCALER)), held["coef"], held["chosen"]
+        return made
 
 
 def fit_scaler(X: F4 | F8, width: int = 256) -> Scaler:
@@ -80,8 +93,7 @@ def fit_scaler(X: F4 | F8, width: int = 256) -> Scaler:
     parts = [
         Scaler.fit(np.asarray(X[:, k : k + width], dtype=np.float64)[:, None, :]) for k in range(0, X.shape[1], width)
     ]
-    fields = ("low", "high", "mean", "scale")
-    return Scaler(*(np.concatenate([getattr(p, f) for p in parts], axis=1) for f in fields))
+    return Scaler(*(np.concatenate([getattr(p, f) for p in parts], axis=1) for f in SCALER))
 
 
 def standardised(scaler: Scaler, X: F4 | F8) -> F8:

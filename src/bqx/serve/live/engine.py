@@ -24,6 +24,7 @@ from bqx.features.catalogue import earliest
 from bqx.features.declare import Dataset
 from bqx.features.live.ahead import make_ahead
 from bqx.features.live.carry import Carry
+from bqx.features.live.dataset import twin
 from bqx.features.live.past import Past
 from bqx.features.live.session import Session
 from bqx.market.bars import PRICE_COLUMNS, QUOTE_COLUMNS
@@ -105,8 +106,10 @@ class Engine:
     def _fresh(self) -> None:
         fitting = [home.name for home in self.homes if home.fits]
         self._shelf = LiveShelf(StoredFits(self._inputs, held_fits(self.project.manifest, fitting or ["-"])))
-        self._past = Past(self.calendar, 0, self._shelf)
-        self._session = Session(self.homes, self.calendar, self._past)
+        lives = [twin(home) for home in self.homes]
+        quotes = any("quotes" in live.home.uses and not live.stepped for live in lives)
+        self._past = Past(self.calendar, 0, self._shelf, quotes=quotes)
+        self._session = Session(self.homes, self.calendar, self._past, lives)
         self._edges = Edges(self.pairs, self._inputs.t0, batch_anchors(self._inputs).baseline)
         self._carry = Carry(self.pairs)
         self.newest = Newest(self.homes, self.pairs)
@@ -321,6 +324,17 @@ class Engine:
                 for bar in bars_of(pair, frames[pair]):
                     self._stored[day].setdefault(bar.minute, empty.copy())[:, j] = bar.values
         return self._stored[day].get(minute, empty)
+
+    # for who serves
+
+    @property
+    def sigma(self) -> F8:
+        """EWMA deviation of the newest row, bps (pairs,); empty before a minute was taken."""
+        return self._session.sigma
+
+    def bars(self, minute: int) -> F8:
+        """What live has of a minute, (fields, pairs), NaN where a pair has no bar."""
+        return self._known(minute)
 
     # disk
 
