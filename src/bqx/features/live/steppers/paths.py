@@ -181,7 +181,7 @@ def _event_age(
 class EventAge(Stepper):
     def __init__(self, x: F8, seg_age: I4, limit: float, cap: int, burn: int) -> None:
         shape = (slots(burn), x.shape[1])
-        self.count, self.age = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        self.count, self.age = np.zeros(shape, dtype=np.int64), np.full(shape, cap, dtype=np.int64)
 
     def __call__(self, block: Block, x: F8, seg_age: I4, limit: float, cap: int, burn: int) -> F8:
         out = np.empty(x.shape)
@@ -214,6 +214,8 @@ def _cusum(
 class Cusum(Stepper):
     def __init__(self, z: F8, seg_age: I4, slack: float, limit: float, cap: int, need: int, burn: int) -> None:
         self.state = np.zeros((slots(burn), CUSUM_ROWS, z.shape[1]))
+        for state in self.state:
+            clear(float(cap), state)
 
     def __call__(
         self, block: Block, z: F8, seg_age: I4, slack: float, limit: float, cap: int, need: int, burn: int
@@ -308,6 +310,8 @@ class ChangePoints(Stepper):
     ) -> None:  # fmt: skip
         many, lanes = slots(burn), x.shape[1]
         self.runs, self.heads = np.zeros((many, lanes, SLOT_ROWS, SLOTS)), np.zeros((many, lanes, HEAD_ROWS))
+        for runs, head in zip(self.runs.reshape(-1, SLOT_ROWS, SLOTS), self.heads.reshape(-1, HEAD_ROWS), strict=True):
+            begin(runs, head)
 
     def __call__(
         self, block: Block, x: F8, variance: F8, seg_age: I4, wanted: NDArray[np.bool_],

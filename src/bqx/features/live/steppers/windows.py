@@ -148,46 +148,48 @@ class PeakAge(Stepper):
 
 
 @kernel
-def _rank(memory: NDArray[Any], now: int, need: int, counts: I4, out: F8) -> None:
-    """Rank of row `now` of the ring, whose rows are the window, into out (pairs,). counts : scratch (3, pairs)."""
-    p = memory.shape[1]
-    for j in range(p):
-        counts[0, j], counts[1, j], counts[2, j] = 0, 0, 0
-    for k in range(len(memory)):
-        for j in range(p):
-            v, value = memory[k, j], memory[now, j]
-            counts[0, j] += np.int32(v < value)
-            counts[1, j] += np.int32(v == value)
-            counts[2, j] += np.int32(v == v)
-    for j in range(p):
-        value, count = memory[now, j], counts[2, j]
-        ok = value == value and count >= need
-        out[j] = (2 * counts[0, j] + counts[1, j]) / (2 * count) if ok else np.nan
+def _rank(lane: NDArray[Any], value: float) -> int:
+    """Twice the number below `value` and the number equal to it, of a lane's window: a sum of whole numbers along
+    memory, which the compiler vectorises."""
+    total = 0
+    for k in range(len(lane)):
+        total += (1 if lane[k] < value else 0) + (1 if lane[k] <= value else 0)
+    return total
 
 
 @kernel
-def _ranks(x: NDArray[Any], row: int, need: int, memory: NDArray[Any], counts: I4, out: F8) -> None:
+def _ranks(x: NDArray[Any], row: int, need: int, memory: NDArray[Any], count: I4, out: F8) -> None:
+    window = memory.shape[1]
     for i in range(len(x)):
-        put_row(memory, row + i, x, i)
-        _rank(memory, (row + i) % len(memory), need, counts, out[i])
+        at = (row + i) % window
+        for j in range(x.shape[1]):
+            value, old = x[i, j], memory[j, at]
+            count[j] += np.int32(value == value) - np.int32(old == old)
+            memory[j, at] = value
+            ok = value == value and count[j] >= need
+            out[i, j] = _rank(memory[j], value) / (2 * count[j]) if ok else np.nan
 
 
 @stepper("ranks.percentile_rank")
 class Rank(Stepper):
+    """memory : the window, a row a lane. count : its values."""
+
     def __init__(self, x: NDArray[Any], window: int, need: int) -> None:
-        self.memory = ring(window, x.shape[1], x.dtype.type)
+        self.memory = ring(x.shape[1], window, x.dtype.type)
+        self.count = np.zeros(x.shape[1], dtype=np.int32)
 
     def __call__(self, block: Block, x: NDArray[Any], window: int, need: int) -> F8:
         if len(x) >= MANY:
             return self._many(block, x, window, need)
         out = np.empty(x.shape)
-        _ranks(x, block.row, need, self.memory, np.empty((3, x.shape[1]), dtype=np.int32), out)
+        _ranks(x, block.row, need, self.memory, self.count, out)
         return out
 
     def _many(self, block: Block, x: NDArray[Any], window: int, need: int) -> F8:
-        past = np.roll(self.memory, -(block.row % window), axis=0)
+        past = np.roll(self.memory, -(block.row % window), axis=1).T
         whole = np.concatenate([past, x])
-        self.memory[np.arange(block.stop - window, block.stop) % window] = whole[-window:]
+        self.memory[:, np.arange(block.stop - window, block.stop) % window] = whole[-window:].T
+        self.count[:] = (~np.isnan(self.memory)).sum(axis=1)
         return percentile_rank(whole, window, need)[window:]
 
 
