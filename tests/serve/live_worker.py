@@ -1,11 +1,10 @@
-"""A live process that a test kills: `live_worker.py ROOT FEED [DIE_AT]` takes the bars of FEED (npz) as they come."""
+"""A live process that a test kills: `live_worker.py ROOT FEED DIE_AT` takes the bars of FEED (npz) as they come."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from bqx.serve.live.book import Book
 from bqx.serve.live.engine import Engine
 
 
-def main(root: str, feed: str, die_at: str = "-1") -> None:
+def main(root: str, feed: str, die_at: str) -> None:
     engine = Engine(Project.open(root), [own_datasets()["returns_std_rate"]], every=40)
     book = Book(engine.pairs, engine.calendar, engine.next)
     with np.load(feed) as data:
@@ -33,9 +32,6 @@ def main(root: str, feed: str, die_at: str = "-1") -> None:
             if minute == int(die_at):
                 os.kill(os.getpid(), signal.SIGKILL)  # taken, nothing told, nothing on the disk by itself
             engine.prepare()
-    np.save(Path(root) / "newest.npy", engine.newest.values()["returns_std_rate"])
-    print(engine.newest.minute, engine.told.caught_up, len(engine.told.refused))
-    engine.close()
 
 
 if __name__ == "__main__":

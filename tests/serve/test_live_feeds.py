@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import live_world as w
 import numpy as np
@@ -257,3 +259,16 @@ def test_quotes_that_come_too_late() -> None:
     (done,) = minutes.quote("eurusd", 60.0 * NOON + 65, 1.1, 1.2)
     assert minutes.quote("eurusd", 60.0 * NOON + 50, 1.1, 1.2) == []
     assert (done.minute, minutes.late) == (NOON, 1)
+
+
+def test_the_page_runs(live_project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python block of docs/live.md, on a project in `project`."""
+    root = live_project().root
+    root.rename(root.with_name("project"))
+    monkeypatch.chdir(root.parent)
+    page = Path(__file__).parents[2] / "docs" / "live.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["x"].shape == (len(w.PAIRS), 2) and names["x"].dtype == np.float32
+    assert names["engine"].newest.minute == w.LIVE
