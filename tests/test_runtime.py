@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
 import sys
 from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
@@ -48,16 +46,6 @@ def test_every_import_is_locked() -> None:
 
 def test_versions_shown_are_of_locked_libraries() -> None:
     assert {name.lower() for name in LIBRARIES} <= LOCKED
-
-
-def test_warming_evaluates_every_column_once(tmp_path: Path) -> None:
-    """A second process finds the kernels in the cache; another folder is another cache."""
-    code = "from bqx.features.warm import warm; print(warm(('time_dual', 'returns_raw_rate')))"
-    environment = {**os.environ, "BQX_CACHE_DIR": str(tmp_path)}
-    columns = sum(len(own_datasets()[name].columns) for name in ("time_dual", "returns_raw_rate"))
-    for expected in (columns, 0):
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-        assert int(done.stdout) == expected
 
 
 def test_warming_covers_the_catalogue() -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from bqx.research.artefact import Artefact, Recipe, Signer, TrainingRows, fit_model, make_key, trust
 
 from bqx.build.choice import Choice
 from bqx.build.project import Project
@@ -15,6 +14,7 @@ from bqx.build.run import build
 from bqx.features.catalogue import own_datasets
 from bqx.market.calendar import Calendar
 from bqx.market.simulated import simulate, simulated_source
+from bqx.research.artefact import Artefact, Recipe, Signer, TrainingRows, fit_model, make_key, trust
 from bqx.research.candidate_read import read_blocks
 from bqx.research.candidates import Candidate, candidates, catalogue_version
 from bqx.research.labels import Labels, make_labels

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.soak.api_load import api_load
+from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
+from benchmarks.soak.cluster import cluster
 from benchmarks.soak.dataset_year import dataset_year
+from benchmarks.soak.evaluator_noise import noise
+from benchmarks.soak.evaluator_planted import planted as evaluator_planted
 from benchmarks.soak.kill import kill
+from benchmarks.soak.live_parity import live_parity
 from benchmarks.soak.migrate import migrate_stage
+from benchmarks.soak.models_gates import models_gates
 from benchmarks.soak.postgres_copy import postgres_copy
 from benchmarks.soak.postgres_leaves import postgres_leaves
 from benchmarks.soak.promises import promises
@@ -20,6 +26,8 @@ from benchmarks.soak.stages import stages_market, stages_three
 from benchmarks.soak.state import State
 from benchmarks.soak.tracker_kill import tracker_kill
 from benchmarks.soak.tracker_runs import tracker_runs
+from benchmarks.soak.train_phases import train_phases
+from benchmarks.soak.train_scale import train_scale
 from benchmarks.soak.year import year
 
 
@@ -38,6 +46,10 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "backtest": Check(
+        "backtests of planted skill pass the economics gate, of noise never; intervals hold 0 as often as they say",
+        backtests, 80, "worlds", "benchmarks/test_backtest_soak.py",
+    ),
     "api-load": Check(
         "/predict at 100 requests a second, open loop, 28 models: P99 at most 50 ms, no error, over minute changes",
         api_load, 10, "minutes", "benchmarks/test_api_soak.py",
@@ -50,17 +62,37 @@ CHECKS: dict[str, Check] = {
         "worlds without links: false discovery rate of each method and both at or under q; planted links are found",
         fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
     ),
+    "cluster": Check(
+        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails; what a unit costs",
+        cluster, 8, "faults", "benchmarks/test_cluster_soak.py",
+    ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
         dataset_year, 12, "months", "benchmarks/test_selection_soak.py",
+    ),
+    "evaluator-noise": Check(
+        "worlds without skill: the evaluator's intervals cover the truth, no skill is told, mechanical R2 is H.1",
+        noise, 400, "worlds", "benchmarks/test_evaluator_soak.py",
+    ),
+    "evaluator-planted": Check(
+        "worlds with a known drift: the oracle's interval covers the truth, a ridge finds it and never beats it",
+        evaluator_planted, 200, "worlds", "benchmarks/test_evaluator_soak.py",
     ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
         kill, 50, "kills", "benchmarks/test_kill_soak.py",
     ),
+    "live-parity": Check(
+        "a month of 28 pairs bar by bar, each day from a restored state: every column equals batch to the bit",
+        live_parity, 22, "trade days", "benchmarks/test_live_soak.py",
+    ),
     "migrate-stage": Check(
         "stage 1.6.9 with 30,867,054 rows on each PostgreSQL here: exact counts, all names, time, and the way back",
         migrate_stage, 100, "% of the rows", "benchmarks/test_migrate_soak.py",
+    ),
+    "models-gates": Check(
+        "the whole pipeline on worlds of noise: nothing is promotable; on planted ones something is",
+        models_gates, 3, "worlds of each", "benchmarks/test_models_soak.py",
     ),
     "postgres-copy": Check(
         "a partition of 30,000 x 56 float4 into PostgreSQL at half the speed of psql's binary copy or better",
@@ -97,6 +129,14 @@ CHECKS: dict[str, Check] = {
     "selection-planted": Check(
         "five planted columns of R2 0.005 beside decoys of correlation 0.9 are found among 2,640 candidates",
         planted, 10, "worlds", "benchmarks/test_selection_soak.py",
+    ),
+    "train-phases": Check(
+        "minutes to learn from: rotated phases against a fixed one, three rows a label against one and against all",
+        train_phases, 80, "worlds", "research/test_training_scale.py",
+    ),
+    "train-scale": Check(
+        "3 pairs x 2 horizons x 2 folds trained; the law of seconds on a held-back cell; 28 x 5 x 6 forecast",
+        train_scale, 7, "months", "research/test_training_scale.py",
     ),
     "year": Check(
         "28 simulated pairs, every dataset: time, size, memory, full verification",

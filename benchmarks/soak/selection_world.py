@@ -16,7 +16,7 @@ from bqx.build.run import build
 from bqx.features.catalogue import own_datasets
 from bqx.features.declare import Column, Dataset
 from bqx.market.calendar import month_span, months_between
-from bqx.market.simulated import simulate, simulated_source
+from bqx.market.simulated import Flavour, simulate, simulated_source
 from bqx.research.segment_nulls import segment_nulls
 from bqx.store.partition import PartitionKey
 
@@ -27,8 +27,9 @@ SHARED = 0.5
 
 
 def noise_project(
-    root: Path, pairs: Sequence[str], start: int, end: int, *, seed: int = 0, real: Sequence[str] = ()
-) -> Project:
+    root: Path, pairs: Sequence[str], start: int, end: int, *, seed: int = 0, real: Sequence[str] = (),
+    flavour: Flavour = "random-walk",
+) -> Project:  # fmt: skip
     """Simulated bars of [start, end) minutes and partitions of all counted datasets, filled with smooth noise but for
     those named in `real`, which are built.
 
@@ -36,9 +37,9 @@ def noise_project(
     partitions are as a build would make them, the values mean nothing.
     """
     project = Project.create(root, pairs=pairs)
-    frames = simulate(project.calendar, start, end, seed=seed, pairs=pairs, origin_minute=start)
+    frames = simulate(project.calendar, start, end, seed=seed, flavour=flavour, pairs=pairs, origin_minute=start)
     for pair, frame in frames.items():
-        project.bars.ingest(pair, frame, simulated_source(seed, origin_minute=start))
+        project.bars.ingest(pair, frame, simulated_source(seed, flavour, origin_minute=start))
     span = project.bars.spans()
     if real:
         build(project, Choice(datasets=tuple(real)))

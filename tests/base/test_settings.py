@@ -35,6 +35,10 @@ def test_the_template_is_valid_and_names_every_default(tmp_path: Path) -> None:
         "secrets.path",
         "secrets.region",
         "store.server",
+        "store.bucket",
+        "store.endpoint",
+        "store.region",
+        "store.credentials",
         "tracker.mapping",
         "tracker.endpoint",
     }  # shown as comments

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,6 +209,8 @@ def test_columns_in_another_order_are_refused(ridge: Artefact) -> None:
         ridge.predict(ROWS.X[:3], columns=names[:-1])
     with pytest.raises(ArtefactError, match="7 columns given"):
         ridge.predict(ROWS.X[:3, :-1])
+    with pytest.raises(UsageError, match="both"):
+        ridge.predict(ROWS.X, minute=ROWS.minute)
     with pytest.raises(ArtefactError, match="catalogue none"):
         ridge.check_catalogue()
 
@@ -214,7 +218,31 @@ def test_columns_in_another_order_are_refused(ridge: Artefact) -> None:
 def test_a_folder_is_never_written_over(folder: Path, signer: Signer) -> None:
     with pytest.raises(ArtefactError, match="something else"):
         fit_model(ROWS, Recipe("random_walk"), FACTS).save(folder, signer)
-    Artefact.load(folder, [signer.public])
+    made = Artefact.load(folder, [signer.public])
+    flip(folder)
+    with pytest.raises(ArtefactError, match="something else"):
+        made.save(folder, signer)
+
+
+@pytest.mark.parametrize(("point", "whole"), [("before-commit", False), ("after-commit", True)])
+def test_a_killed_writer_leaves_all_or_nothing(point: str, whole: bool, signer: Signer, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from model_rows import FACTS, invented_rows\n"
+        "from bqx.research.artefact import Recipe, Signer, fit_model, make_key\n"
+        "made = fit_model(invented_rows(n=900), Recipe('ridge', heads=('point',)), FACTS)\n"
+        "made.save(Path(sys.argv[2]) / 'm', Signer(make_key()[0]))\n"
+    )
+    words = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    dead = subprocess.run(words, env={**os.environ, "BQX_FAULT": point}, capture_output=True, check=False)
+    assert dead.returncode == -9
+    assert (tmp_path / "m").is_dir() == whole and bool(list(tmp_path.glob(".m.part-*"))) != whole
+    made = fit_model(invented_rows(n=900), Recipe("ridge", heads=("point",)), FACTS)
+    made.save(tmp_path / "m", signer)
+    assert not list(tmp_path.glob(".m.part-*")) or whole
+    key = json.loads((tmp_path / "m" / "manifest.sig").read_text())["key"]
+    assert Artefact.load(tmp_path / "m", [key]).digest == made.digest and (key == signer.public) != whole
 
 
 def test_the_private_key_comes_from_the_provider_and_stays_hidden(tmp_path: Path) -> None:
@@ -257,3 +285,12 @@ def test_bad_recipes_and_too_few_rows() -> None:
         fit_model(ROWS.take(np.arange(80)), Recipe("random_walk"), FACTS)
     with pytest.raises(IntervalError, match="100 are the least"):
         fit_model(ROWS.take(np.arange(350)), Recipe("random_walk"), FACTS)
+
+
+def test_the_page_makes_a_model(signer: Signer, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
+    code = next(b for b in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "def make" in b)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    made = scope["make"](ROWS, FACTS, signer, tmp_path / "model")
+    assert made.manifest["recipe"]["params"] == {"rounds": 60} and made.predict(ROWS.X, columns=ROWS.columns).f4.any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bqx.base.errors import LeakError, SealedError, SelectionError, UsageError
+from bqx.base.errors import LeakError, SealedError, SelectionError, UsageError, WorkerMismatch
+from bqx.build.engines import map_units
 from bqx.build.project import Project
+from bqx.build.threads import Threads
 from bqx.cli.main import root
 from bqx.research.candidates import candidates
 from bqx.research.dataset import Dataset
@@ -21,6 +24,7 @@ from bqx.research.selection.judge import judge
 from bqx.research.selection.options import Options
 from bqx.research.selection.report import selection_report
 from bqx.research.selection.run import done_folds, forecast, load_mask, open_selection, run_selection
+from bqx.research.selection.unit import item_of
 from bqx.research.trials import Trials
 
 FEW = tuple(c for c in candidates() if c.lag == 0 and c.warmup < 3000)[:660:2]
@@ -66,6 +70,24 @@ def test_a_run_selects_250_in_every_fold(made: dict[str, Any], noise_world: Proj
     assert "28 pairs x 6 folds" in made["forecast"]
 
 
+def test_folds_side_by_side_on_an_engine_give_the_same_masks(
+    made: dict[str, Any], noise_world: Project, noise_dataset: Dataset
+) -> None:
+    """As JSON there and back, as on a cluster; the engine is in this process, which has few candidates."""
+    options = Options(every=15, cap=3, per_half=100, seed=0)
+    found = run_selection(
+        noise_dataset, "apart", pairs=["eurusd"], folds=[1], options=options, workers=0, compare=False,
+        engine=Threads(2),
+    )  # fmt: skip
+    assert found["folds"][0]["digest"] == made["folds"][0]["digest"]
+    folder, name = noise_world.root / "selections", "eurusd_1.parquet"
+    assert (folder / "apart" / name).read_bytes() == (folder / "one" / name).read_bytes()
+    shutil.rmtree(folder / "apart")
+    item = {**item_of(noise_dataset, "eurusd", 1, options, 1, False), "hash": "another"}
+    with pytest.raises(WorkerMismatch, match=r"dataset first has hash \w+, not another"):
+        list(map_units("threads", "bqx.research.selection.unit:run", [item]))
+
+
 def test_every_trial_is_in_the_ledger(made: dict[str, Any], noise_world: Project, noise_dataset: Dataset) -> None:
     ledger = Trials(noise_world.root)
     assert ledger.count(kind="selection", dataset=noise_dataset.hash, fold="1") >= 1
@@ -85,8 +107,8 @@ def test_running_again_computes_nothing_and_a_lost_fold_comes_back_the_same(
     (folder / "eurusd_2.json").unlink()
     assert list(done_folds(folder)) == [("eurusd", 1)]
     calls = []
-    real = room._fold
-    monkeypatch.setattr(room, "_fold", lambda *a: calls.append(a[2]) or real(*a))
+    real = room.select
+    monkeypatch.setattr(room, "select", lambda *a: calls.append(a[2]) or real(*a))
     again = run_selection(noise_dataset, "one", pairs=["eurusd"], folds=[1, 2])
     assert calls == [2], "only the lost fold was computed"
     assert [f["digest"] for f in again["folds"]] == [f["digest"] for f in made["folds"]], "and on one worker, too"

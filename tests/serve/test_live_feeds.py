@@ -240,7 +240,7 @@ def test_oanda_messages_become_bars() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", '{"type": "PRICE"}', '{"type": "TRADE", "time": "2024-03-07T12:00:00Z"}', '{"time": 3, "type": "PRICE"}',
+    ["{", "[]", '{"type": "PRICE"}', '{"type": "TRADE", "time": "2024-03-07T12:00:00Z"}', '{"time": 3, "type": 1}',
      price("EUR_USD", 1, 1.1, 1.2, bids=[{"cost": 1}]), price("EUR_USD", 1, 1.1, 1.2, asks="none")],
 )  # fmt: skip
 def test_oanda_garbage_is_named_and_left_behind(line: str) -> None:

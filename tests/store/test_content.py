@@ -13,7 +13,7 @@ import store_tables as tables
 import xxhash
 
 from bqx.store.content import content_hash
-from bqx.store.files import write_table
+from bqx.store.files import LocalFiles, write_table
 from bqx.store.fingerprint import combine, ts_fingerprint
 
 
@@ -51,7 +51,7 @@ def test_the_writer_does_not_matter(tmp_path: Path) -> None:
     cut = pl.concat([table.head(7), table.slice(7)], rechunk=False)
     seen = {content_hash(table), content_hash(cut)}
     for codec in ("lz4", "zstd", "uncompressed"):
-        written = write_table(tmp_path, codec, "x", table, codec)
+        written = write_table(LocalFiles(tmp_path), codec, "x", table, codec)
         seen.add(content_hash(pl.read_parquet(tmp_path / written.path)))
     assert len(seen) == 1
 
@@ -78,10 +78,10 @@ _WRITE = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[2])
 import store_tables as tables
-from bqx.store.files import write_table
+from bqx.store.files import LocalFiles, write_table
 import polars as pl
 table = tables.month("2024_07", rows=30000, columns=tuple(f"c{i}" for i in range(12)))
-print(pl.thread_pool_size(), write_table(pathlib.Path(sys.argv[1]), "x", "y", table, "lz4").file_hash)
+print(pl.thread_pool_size(), write_table(LocalFiles(pathlib.Path(sys.argv[1])), "x", "y", table, "lz4").file_hash)
 """
 
 

@@ -65,11 +65,12 @@ def sweep(folder: Path) -> None:
     """Delete the temp files in `folder` whose process is gone."""
     for path in folder.glob(f".*{_MARK}*"):
         pid = path.name.rpartition(_MARK)[2].partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not alive(int(pid)):
             path.unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of that number runs on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

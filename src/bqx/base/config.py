@@ -52,6 +52,10 @@ def load_config(root: Path, overrides: Mapping[str, str] = {}) -> Config:
             where=where,
             fix="set it to the name of the secret that holds the DSN",
         )
+    if config.store.files == "s3" and (config.store.bucket is None or config.store.kind != "lake"):
+        where = places.get("store.files", f"{path}, key store.files")
+        what = "a store in PostgreSQL has no files in S3" if config.store.bucket else "store.bucket is not set"
+        raise ConfigError(f"store.files is 's3' but {what}", where=where, fix='set kind = "lake" and bucket')
     return config
 
 
@@ -78,6 +82,13 @@ kind = "lake"                # lake (files) or postgres, see docs/postgres.md
 manifest = "sqlite"          # where names are kept: sqlite, or postgres for several hosts
 # server = "fx-db"           # for postgres: name of the secret that holds the DSN
 namespace = "bqx"            # for postgres: schema of the feature tables
+files = "local"              # where the lake's files are: local or s3, see docs/cluster.md
+# bucket = "fx-lake"         # for s3: the bucket
+prefix = ""                  # ... what its keys begin with, such as "prod/"
+# endpoint = "https://..."   # ... of another S3 than AWS's
+# region = "eu-west-1"       # ...
+# credentials = "fx-s3"      # ... name of the secret with the keys; without it the machine's role
+cache_gb = 20.0              # ... what of it is kept on this disk after it was read
 codec = "lz4"                # lz4, zstd or uncompressed
 keep_generations = 1         # superseded generations that `bqx store gc` leaves for --as-of
 

@@ -274,24 +274,26 @@ class CausalityStateError(BqxError):
     next_step = "remove the named folder and run it again; bars and features are not touched"
 
 
-class LiveStateError(BqxError):
-    code, exit_code, title = "BQX841", 6, "the live state cannot be used"
-    next_step = "`bqx live state rebuild` makes it again from the stored bars; nothing was served from it"
+class TrainingError(BqxError):
+    code, exit_code, title = "BQX825", 9, "some cells of a training run failed, or too few are done"
+    next_step = "read each cell's reason; the same `bqx train` command tries the failed ones only"
 
 
-class FeedError(BqxError):
-    code, exit_code, title = "BQX842", 3, "a live feed gives what is no bar of this project"
-    next_step = "look at the named line or message; correct the feed's format, clock or instruments"
+class QuarantinedError(BqxError):
+    code, exit_code, title = "BQX826", 5, "a run is quarantined: its skill is too good to be true"
+    next_step = "look for the leak; `bqx train sign NAME` runs L1-L6 again and records who answers for it"
 
 
-class BarRefused(BqxError):  # noqa: N818
-    code, exit_code, title = "BQX843", 4, "a live bar came too late, from the future, or was impossible"
-    next_step = "import the corrected bars with `bqx bars import`, then `bqx live state rebuild`"
+class ForecastError(BqxError):
+    code, exit_code, title = "BQX827", 6, "a forecast table is absent or not what the contract says"
+    next_step = "train the run again under another name; docs/training.md lists the columns"
 
 
-class LiveError(BqxError):
-    code, exit_code, title = "BQX844", 5, "live values cannot be made"
-    next_step = "read what is missing: bars of the look-back, a pair, or the lease that another process holds"
+class RunError(BqxError):
+    code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
+    next_step = "`bqx train list` names the runs; choose another name"
+
+
 class ArtefactError(BqxError):
     code, exit_code, title = "BQX821", 6, "a model's files are changed, incomplete, unsigned or of a key nobody trusts"
     next_step = "take the artefact from its source again; never add a key to the trusted ones only to make it load"
@@ -310,6 +312,56 @@ class TuningError(BqxError):
 class IntervalError(BqxError):
     code, exit_code, title = "BQX824", 5, "prediction intervals cannot be calibrated"
     next_step = "give a longer history: a calibration part needs enough rows that training did not see"
+
+
+class EvaluationError(BqxError):
+    code, exit_code, title = "BQX831", 5, "the forecasts of a run cannot be judged"
+    next_step = "read how many rows, pairs or columns are missing; train on more folds or a longer history"
+
+
+class BacktestError(BqxError):
+    code, exit_code, title = "BQX834", 2, "a backtest was set up in a way that cannot be"
+    next_step = "correct the named setting; docs/backtest.md lists them"
+
+
+class BacktestInputError(BqxError):
+    code, exit_code, title = "BQX835", 4, "forecasts and bars do not give a backtest"
+    next_step = "read what is missing: forecasts of the run, bars of its pairs, or enough days and trades"
+
+
+class BrokerError(BqxError):
+    code, exit_code, title = "BQX836", 5, "an order or a bar that the simulated broker cannot take"
+    next_step = "orders need known pairs and unique ids; bars must come in order, a minute once"
+
+
+class RegistryError(BqxError):
+    code, exit_code, title = "BQX837", 6, "the registry of models is damaged, or a model in it has changed meanwhile"
+    next_step = "`bqx models list` shows what it holds; artefacts and runs are not touched"
+
+
+class PromotionRefused(BqxError):  # noqa: N818 - what happened, not what went wrong
+    code, exit_code, title = "BQX838", 5, "a model has not passed the gates that its next state asks for"
+    next_step = "`bqx models show NAME` lists every gate, its evidence and the command that makes what is missing"
+
+
+class LiveStateError(BqxError):
+    code, exit_code, title = "BQX841", 6, "the live state cannot be used"
+    next_step = "`bqx live state rebuild` makes it again from the stored bars; nothing was served from it"
+
+
+class FeedError(BqxError):
+    code, exit_code, title = "BQX842", 3, "a live feed gives what is no bar of this project"
+    next_step = "look at the named line or message; correct the feed's format, clock or instruments"
+
+
+class BarRefused(BqxError):  # noqa: N818
+    code, exit_code, title = "BQX843", 4, "a live bar came too late, from the future, or was impossible"
+    next_step = "import the corrected bars with `bqx bars import`, then `bqx live state rebuild`"
+
+
+class LiveError(BqxError):
+    code, exit_code, title = "BQX844", 5, "live values cannot be made"
+    next_step = "read what is missing: bars of the look-back, a pair, or the lease that another process holds"
 
 
 class ServeError(BqxError):
@@ -338,39 +390,19 @@ class ApiKeyError(BqxError):
     next_step = "`bqx serve keys list`; a lost key cannot be shown again, make another and revoke it"
 
 
-class TrainingError(BqxError):
-    code, exit_code, title = "BQX825", 9, "some cells of a training run failed, or too few are done"
-    next_step = "read each cell's reason; the same `bqx train` command tries the failed ones only"
+class ClusterError(BqxError):
+    code, exit_code, title = "BQX861", 12, "a cluster or one of its workers cannot be used"
+    next_step = "read which worker and why; what was built is kept, and running it again goes on"
 
 
-class QuarantinedError(BqxError):
-    code, exit_code, title = "BQX826", 5, "a run is quarantined: its skill is too good to be true"
-    next_step = "look for the leak; `bqx train sign NAME` runs L1-L6 again and records who answers for it"
+class WorkerMismatch(ClusterError):  # noqa: N818
+    code, exit_code, title = "BQX862", 12, "a worker has other versions, settings or data than the coordinator"
+    next_step = "give the named worker the same bqx, packages and bqx.toml, then run it again"
 
 
-class ForecastError(BqxError):
-    code, exit_code, title = "BQX827", 6, "a forecast table is absent or not what the contract says"
-    next_step = "train the run again under another name; docs/training.md lists the columns"
-
-
-class RunError(BqxError):
-    code, exit_code, title = "BQX828", 6, "a training run is damaged, or the name belongs to another one"
-    next_step = "`bqx train list` names the runs; choose another name"
-
-
-class BacktestError(BqxError):
-    code, exit_code, title = "BQX834", 2, "a backtest was set up in a way that cannot be"
-    next_step = "correct the named setting; docs/backtest.md lists them"
-
-
-class BacktestInputError(BqxError):
-    code, exit_code, title = "BQX835", 4, "forecasts and bars do not give a backtest"
-    next_step = "read what is missing: forecasts of the run, bars of its pairs, or enough days and trades"
-
-
-class BrokerError(BqxError):
-    code, exit_code, title = "BQX836", 5, "an order or a bar that the simulated broker cannot take"
-    next_step = "orders need known pairs and unique ids; bars must come in order, a minute once"
+class ObjectError(BqxError):
+    code, exit_code, title = "BQX863", 12, "the object storage refused, could not be reached, or did not answer in time"
+    next_step = "read what it said; what was built is kept, and running it again goes on"
 
 
 class Unsupported(BqxError):  # noqa: N818

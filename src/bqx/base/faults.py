@@ -19,7 +19,10 @@ FAULT_POINTS: tuple[str, ...] = (
 SERVER_FAULT_POINTS: tuple[str, ...] = ("after-spool", "after-rows", "before-commit", "after-commit")
 """Those of a store in PostgreSQL: rows on this disk, rows sent, receipts written, all of it visible."""
 
-_KNOWN = dict.fromkeys((*FAULT_POINTS, *SERVER_FAULT_POINTS))
+OBJECT_FAULT_POINTS: tuple[str, ...] = ("before-put", "after-part", "after-put")
+"""Those of files in object storage: nothing sent, a part of a long file, all of it."""
+
+_KNOWN = dict.fromkeys((*FAULT_POINTS, *SERVER_FAULT_POINTS, *OBJECT_FAULT_POINTS))
 _hits: dict[str, int] = {}
 _lock = threading.Lock()
 

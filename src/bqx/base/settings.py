@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from datetime import datetime
 from pathlib import Path
@@ -69,15 +70,32 @@ class ProjectSettings(_Section):
         return int((at - _EPOCH).total_seconds()) // 60
 
 
+def _private(host: str) -> bool:
+    """Whether `host` is this machine or an address of a private network."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
+
+
 class StoreSettings(_Section):
     """kind : where features are kept. manifest : where names are, `postgres` for several hosts; a store in PostgreSQL
     has its manifest in the same database whatever this says. server : name of the secret that holds the DSN.
-    namespace : schema of the feature tables."""
+    namespace : schema of the feature tables. files : where the lake's and the bars' files are; s3 needs a bucket.
+    endpoint : of an S3 other than AWS's. credentials : name of the secret with the keys; the machine's role without.
+    cache_gb : what of the bucket is kept on this disk after it was read."""
 
     kind: Literal["lake", "postgres"] = "lake"
     manifest: Literal["sqlite", "postgres"] = "sqlite"
     server: str | None = None
     namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "bqx"
+    files: Literal["local", "s3"] = "local"
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.=-]+/)*$")] = ""
+    endpoint: str | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    credentials: Annotated[str, Field(pattern=_SECRET_NAME.pattern)] | None = None
+    cache_gb: Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)] = 20.0
     codec: Literal["lz4", "zstd", "uncompressed"] = "lz4"
     keep_generations: Annotated[int, Field(ge=1, le=1000)] = 1
 
@@ -87,6 +105,15 @@ class StoreSettings(_Section):
         if name is not None and not _SECRET_NAME.fullmatch(name):
             raise ValueError("this is the name of a secret that holds the DSN, not the DSN itself")
         return name
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint(cls, text: str | None) -> str | None:
+        """Plain http only inside one's own network: keys are not sent, but bars and features are."""
+        found = re.fullmatch(r"(https?)://([^/@\s:]+|\[[0-9a-fA-F:]+\])(:\d+)?/?", text or "")
+        if text is None or (found and (found[1] == "https" or _private(found[2].strip("[]")))):
+            return text
+        raise ValueError("this is no address like https://host:port; plain http is for localhost and private addresses")
 
     @property
     def on_server(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bqx.base.errors import UsageError
 from bqx.base.settings import StoreSettings
-from bqx.build.stores import MANIFEST_NAME, open_features, open_manifest, project_config
+from bqx.build.stores import MANIFEST_NAME, open_features, open_files, open_manifest, project_config
 from bqx.store.transfer import Copied, carry_bars, copy_partitions
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def copy_into(
     root = project.root if source is None else source
     config = _other(project) if source is None else project_config(root, {})
     with closing(open_manifest(root, config)) as manifest:
-        bars = carry_bars(manifest, root, project.manifest, project.root, dry_run=dry_run)
-        features = open_features(root, config, manifest)
+        bars = carry_bars(manifest, open_files(root, config), project.manifest, project.files, dry_run=dry_run)
+        features = open_features(root, config, manifest, open_files(root, config))
         done = copy_partitions(features, project.store, dry_run=dry_run, progress=progress)
     return replace(done, bars=bars)
 

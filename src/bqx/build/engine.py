@@ -1,13 +1,9 @@
-"""The engine on this machine: threads compute and stage, the calling thread alone commits."""
+"""A build's coordinator: an engine's workers compute and stage, the calling thread alone commits."""
 
 from __future__ import annotations
 
-import os
-import queue
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +11,16 @@ from bqx.base.process import peak_bytes, resident_bytes
 from bqx.base.runlog import current_run, event
 from bqx.build.costs import Cost, Costs
 from bqx.build.disk import check_disk
+from bqx.build.executor import Executor
 from bqx.build.fits import keep_fits
 from bqx.build.inputs import Inputs
+from bqx.build.job import BuildJob
 from bqx.build.lease import Lease
 from bqx.build.ledger import Ledger, now_text
 from bqx.build.planner import Plan
 from bqx.build.progress import Progress, Silent
-from bqx.build.tasks import Task
-from bqx.build.worker import Outcome, run_task
+from bqx.build.threads import Threads
+from bqx.build.worker import Outcome
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -33,7 +31,7 @@ FLOOR_VALUES = 1_000_000
 
 @dataclass
 class BuildReport:
-    """What a run did. seconds : wall clock; core_seconds : wall clock of the threads, summed over units; fit_seconds :
+    """What a run did. seconds : wall clock; core_seconds : wall clock of the workers, summed over units; fit_seconds :
     its part for fits. compared : values and equations held against bounds and identities."""
 
     run_id: str
@@ -48,6 +46,7 @@ class BuildReport:
     fit_seconds: float = 0.0
     compared: int = 0
     threads: int = 1
+    engine: str = "threads"
     failures: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,43 +56,36 @@ class BuildReport:
         return {**self.__dict__, **rounded, "values_per_second": round(rate)}
 
 
-def cores(wanted: int) -> int:
-    """Threads to use; 0 asks for one a core."""
-    if wanted:
-        return wanted
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_plan(
     project: Project,
     inputs: Inputs,
     plan: Plan,
     *,
-    threads: int = 0,
+    executor: Executor | None = None,
     retries: int | None = None,
     lease: Lease,
     progress: Progress | None = None,
 ) -> BuildReport:
-    """Build the plan's units under a held lease; failed ones are reported, not raised.
+    """Build the plan's units under a held lease; failed ones are reported, not raised. executor : threads unless given.
 
     Each unit's partitions become visible in one transaction. After an interrupt or a kill the store holds what was
     committed, and running again goes on from there. Raises DiskError before anything is written, or when the disk
     fills up.
     """
-    workers = cores(threads)
-    if project.config.store.kind == "lake":
+    engine = executor or Threads(project.config.build.threads)
+    if project.config.store.kind == "lake" and project.config.store.files == "local":
         check_disk(project.root, plan.bytes)
     run_id = current_run().run_id
-    report = BuildReport(run_id, fresh=plan.fresh, threads=workers)
-    memory = int(project.config.build.memory_gb * 1e9)
+    report = BuildReport(run_id, fresh=plan.fresh, threads=engine.workers, engine=engine.name)
     tries = project.config.build.retries if retries is None else retries
     book = _Book(project, Ledger(project.manifest), lease, report, now_text())
+    job = BuildJob(project, inputs, retries=tries, code={unit.dataset for unit in plan.units})
     began = time.perf_counter()
     status = "interrupted"
     book.note("running", plan)
     try:
-        with progress or Silent() as shown:
-            for outcome in _outcomes(project, inputs, plan.tasks, workers, memory, tries):
+        with progress or Silent() as shown, closing(engine.run(job, plan.tasks)) as outcomes:
+            for outcome in outcomes:
                 book.take(outcome)
                 shown.advance(outcome)
         status = "failed" if report.failures else "done"
@@ -101,41 +93,6 @@ def run_plan(
         report.seconds = time.perf_counter() - began
         book.close(status, plan)
     return report
-
-
-def _outcomes(
-    project: Project, inputs: Inputs, tasks: Sequence[Task], workers: int, memory: int, retries: int
-) -> Iterator[Outcome]:
-    """Outcomes as they come; tasks wait while those that run would exceed `memory` with them."""
-    done: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-    stop = threading.Event()
-    waiting = list(tasks)
-    running: dict[Future[None], Task] = {}
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="bqx-build")
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                used = sum(task.bytes for task in running.values())
-                at = next((i for i, t in enumerate(waiting) if not running or used + t.bytes <= memory), None)
-                if at is None:
-                    break
-                task = waiting.pop(at)
-                future = pool.submit(run_task, project, inputs, task, done.put, retries=retries, stop=stop)
-                running[future] = task
-                future.add_done_callback(lambda _: done.put(None))
-            outcome = done.get()
-            if outcome is not None:
-                yield outcome
-                continue
-            for future in [f for f in running if f.done()]:
-                del running[future]
-                future.result()
-        while not done.empty():
-            if (outcome := done.get()) is not None:
-                yield outcome
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass

@@ -79,8 +79,8 @@ def profile(
 def _stored(project: Project, dataset: str) -> tuple[dict[str, int], int]:
     """Bytes by column and rows, over the dataset's partitions."""
     held = [info for info in project.store.partitions() if info.key.dataset == dataset]
-    paths = {project.root / piece.path for info in held for piece in info.pieces}
-    return column_bytes(sorted(paths)), sum(info.rows for info in held)
+    files = {piece.path: piece.file for info in held for piece in info.pieces}
+    return column_bytes(project.files.fetch([files[path] for path in sorted(files)])), sum(info.rows for info in held)
 
 
 def _alone(project: Project, inputs: Inputs, home: Dataset, start: int, end: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from bqx.base.atomic import write_text
 from bqx.base.config import CONFIG_NAME, Config, default_toml, load_config
 from bqx.base.errors import BqxError, ProjectError, UsageError
 from bqx.base.runlog import set_level
-from bqx.build.stores import MANIFEST_NAME, open_features, open_manifest, project_config
+from bqx.build.stores import MANIFEST_NAME, open_features, open_files, open_manifest, project_config
 from bqx.features.catalogue import column, datasets
 from bqx.market.calendar import Calendar, minute_of
 from bqx.market.pairs import PAIRS, parse_pair
@@ -46,8 +46,9 @@ class Project:
         self.root, self.config, self.as_of = root, config, known_us(as_of)
         self.calendar = _calendar(root, config)
         self.manifest = open_manifest(root, config)
-        self.bars = BarStore(root, self.manifest, codec=config.store.codec)
-        self.store: FeatureStore = open_features(root, config, self.manifest)
+        self.files = open_files(root, config)
+        self.bars = BarStore(root, self.manifest, codec=config.store.codec, files=self.files)
+        self.store: FeatureStore = open_features(root, config, self.manifest, self.files)
         self.pairs: tuple[str, ...] = config.project.pairs
 
     @classmethod

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from bqx.base.errors import BuildError, Unsupported
 from bqx.base.runlog import current_run
 from bqx.build.choice import Choice
-from bqx.build.engine import BuildReport, cores, run_plan
+from bqx.build.engine import BuildReport, run_plan
+from bqx.build.engines import lent
+from bqx.build.executor import Executor
 from bqx.build.gather import gather
 from bqx.build.inputs import Inputs
 from bqx.build.lease import Lease
@@ -18,6 +20,7 @@ from bqx.build.ledger import Ledger
 from bqx.build.planner import Plan, make_plan
 from bqx.build.progress import Progress
 from bqx.build.snapshot import keep
+from bqx.build.threads import cores
 from bqx.features.warm import warm
 from bqx.store.partition import PartitionKey
 from bqx.store.registry import put_calendar
@@ -44,21 +47,29 @@ def build(
     progress: Callable[[Plan], Progress] | None = None,
     check: bool = True,
     note: Callable[[str], None] | None = None,
+    engine: str | Executor = "threads",
+    told: Callable[[str], None] = lambda _: None,
 ) -> BuildReport:
     """Build what is missing or stale. Raises BuildError when units failed (`check`), LeaseError, DiskError.
 
     note : told of each dataset whose kernels have to be compiled first, which is done once a version.
+    engine : threads, processes, dask://host:port, see docs/cluster.md, or one that is open. told : hears of lost
+    workers.
 
     Running it again goes on where it stopped; when everything is fresh it writes nothing.
     """
     if project.as_of is not None:
         raise Unsupported("a project opened as of an earlier time cannot be built", fix="open it without as_of")
-    with Lease(project.manifest, current_run().run_id) as lease:
+    wanted = threads or project.config.build.threads
+    with (
+        Lease(project.manifest, current_run().run_id) as lease,
+        lent(engine, wanted, told) as executor,
+    ):
         inputs, unregistered = gather(project, choice.columns if choice else None, keep=True)
         _keep_calendar(project)
         for row in unregistered:
             project.bars.put_baseline(row.pair, row.epoch, row.t0, row.baseline_ts, row.baseline_mid, row.source_hash)
-        todo = _plan(project, inputs, choice or Choice(), threads, force)
+        todo = _plan(project, inputs, choice or Choice(), executor.workers, force)
         project.store.ready(
             PartitionKey(unit.dataset, piece.pair, unit.ym) for unit in todo.units for piece in unit.pieces
         )
@@ -68,7 +79,7 @@ def build(
             project,
             inputs,
             todo,
-            threads=threads or project.config.build.threads,
+            executor=executor,
             retries=retries,
             lease=lease,
             progress=progress(todo) if progress else None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bqx.base.config import CONFIG_NAME, Config, load_config
 from bqx.base.errors import ConfigError, ProjectError
 from bqx.store.collect import FOLDERS
+from bqx.store.files import Files, LocalFiles
 from bqx.store.lake import Lake
 from bqx.store.manifest import Manifest
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from bqx.store.sql import Sql
 
 MANIFEST_NAME = "manifest.sqlite"
+CACHE = "cache"
+"""Folder of a project with the files that were read from object storage; it may be deleted at any time."""
 
 
 def project_config(root: Path, overrides: Mapping[str, str]) -> Config:
@@ -53,13 +56,30 @@ def open_manifest(root: Path, config: Config) -> Manifest:
     return PgManifest(*server(config))
 
 
-def open_features(root: Path, config: Config, manifest: Manifest) -> FeatureStore:
+def open_files(root: Path, config: Config) -> Files:
+    """Where the project's files are: its folder, or a bucket with a cache below the folder."""
+    store = config.store
+    if store.files == "local":
+        return LocalFiles(root)
+    from bqx.base.secrets import provider_from
+    from bqx.store.s3.client import S3Client
+    from bqx.store.s3.files import S3Files
+
+    assert store.bucket is not None  # the settings saw to it
+    name = store.credentials
+    provider = provider_from(config) if name else None
+    keys = (lambda: provider.get(name)) if name and provider else None
+    client = S3Client(store.bucket, endpoint=store.endpoint, region=store.region, keys=keys)
+    return S3Files(client, store.prefix, root / CACHE, cache_gb=store.cache_gb)
+
+
+def open_features(root: Path, config: Config, manifest: Manifest, files: Files) -> FeatureStore:
     """Two manifests share a folder after `bqx store copy` without a source. Then neither collects what the other may
     refer to: bars stay for both, and the lake's files for the SQLite file."""
     shared = config.store.server is not None and (root / MANIFEST_NAME).is_file()
     if config.store.kind == "lake":
         kept = ("lake",) if shared and not config.store.on_server else ()
-        return Lake(root, manifest, codec=config.store.codec, collects=kept if shared else FOLDERS)
+        return Lake(root, manifest, codec=config.store.codec, collects=kept if shared else FOLDERS, files=files)
     from bqx.store.pg.manifest import PgManifest
     from bqx.store.pg.store import PostgresStore
 
@@ -77,4 +97,4 @@ def open_sql(project: Project) -> Sql:
         from bqx.store.pg.query import PgSql
 
         return PgSql(project.root, project.manifest, memory_gb=memory)
-    return Sql(project.root, project.manifest, memory_gb=memory)
+    return Sql(project.root, project.manifest, memory_gb=memory, files=project.files)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from bqx.base.errors import BqxError, DiskError
+from bqx.build.executor import Stopped
 from bqx.build.fits import NewFit, StoredFits, held_fits
 from bqx.build.gather import anchors
 from bqx.build.inputs import Inputs
@@ -65,10 +66,6 @@ class Spent:
     compute: float = 0.0
     fit: float = 0.0
     write: float = 0.0
-
-
-class Stopped(Exception):  # noqa: N818 - a signal, not an error
-    """The coordinator asked to stop."""
 
 
 def run_task(

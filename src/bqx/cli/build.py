@@ -91,6 +91,7 @@ def plan(app: App, /, force: bool, threads: int, as_json: bool, **options: str |
 @choice_options
 @click.option("--force", is_flag=True, help="Build fresh partitions too.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="0: as configured.")
+@click.option("--engine", default="threads", metavar="ENGINE", help="threads, processes or dask://host:port.")
 @click.option("--retries", type=click.IntRange(0), default=None, help="Retries of a failed unit; else as configured.")
 @click.option("--dry-run", is_flag=True, help="The same as `bqx build plan`.")
 @click.option("--profile", is_flag=True, help="Then measure each column: ns a value, bytes, share.")
@@ -101,6 +102,7 @@ def run(
     /,
     force: bool,
     threads: int,
+    engine: str,
     retries: int | None,
     dry_run: bool,
     profile: bool,
@@ -128,6 +130,8 @@ def run(
         progress=lambda todo: make_progress(todo.values, log_json=app.log_json),
         check=False,
         note=lambda name: click.echo(f"compiling the kernels of {name} (once a version)", err=True),
+        engine=engine,
+        told=lambda line: click.echo(line, err=True),
     )
 
     def show() -> None:

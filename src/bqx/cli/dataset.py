@@ -131,10 +131,13 @@ def open_(app: App, name: str, release: str, reason: str, as_json: bool) -> None
 def check(app: App, name: str, pair: str | None, samples: int, seed: int, as_json: bool) -> None:
     """The leakage tests L1-L14 on a dataset; exits 5 when one fails."""
     from bqx.base.errors import LeakError
+    from bqx.research.leakage.record import record
     from bqx.research.leakage.suite import run_suite
 
     found = _open(app, name)
-    results = run_suite(found, pair or found.pairs[0], samples=samples, seed=seed)
+    pair = pair or found.pairs[0]
+    results = run_suite(found, pair, samples=samples, seed=seed)
+    record(found.folder, found.hash, pair, results)
 
     def text() -> None:
         for r in results:

@@ -17,6 +17,7 @@ from bqx.base.version import __version__
 from bqx.cli.common import App
 
 COMMANDS = {
+    "backtest": "Trade the forecasts of a training run with costs, and judge what is left.",
     "bars": "Import, fetch, simulate, check and list 1-minute bars.",
     "build": "Plan, run, verify and explain builds of the feature store.",
     "console": "The read-only web console of a project, on this machine.",
@@ -24,11 +25,14 @@ COMMANDS = {
     "config": "Show the configuration and where each value comes from.",
     "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
+    "evaluate": "What a training run is worth: skill with its interval, tests, calibration, coverage.",
     "features": "The catalogue: list, show, check and explain columns.",
     "init": "Make a project folder.",
+    "models": "The registry: gates, promotion, lineage, comparison of trained models.",
     "migrate": "Rename tables and datasets by plan: apply, verify, report, roll back.",
     "predict": "Forecasts of a time, or of whole months as files.",
     "query": "SQL over bars and features.",
+    "runs": "Training runs: list, show, compare; sign one that is too good to be true.",
     "live": "Features minute by minute: run, replay, state.",
     "secrets": "Check the secrets provider; scan tree and history for leaks.",
     "serve": "The prediction API: serve models over HTTP; make, list and revoke its keys.",
@@ -36,8 +40,10 @@ COMMANDS = {
     "select": "Choose 250 of 2,640 candidates in every fold: run, list, show, compare.",
     "status": "What the project holds, and what is missing or stale.",
     "store": "Collect garbage, drop, compact, copy; tables in PostgreSQL.",
+    "train": "Walk-forward forecasts of pairs and horizons, judged for leaks, and signed models.",
     "update": "Import new bars, build and forecast; for cron.",
     "tracker": "Check the tracker against plan and evidence; deliver, diff, trail.",
+    "tune": "Choose an estimator's parameters inside one training window, for `bqx train --params`.",
 }
 
 

@@ -24,7 +24,8 @@ def select() -> None:
 @click.option("--cap", type=click.IntRange(1), default=3, show_default=True, help="Columns of one cluster.")
 @click.option("--per-half", type=click.IntRange(1), default=100, show_default=True, help="Picks a half, for stability.")
 @click.option("--seed", type=click.IntRange(0), default=0)
-@click.option("--workers", type=click.IntRange(1), default=1, help="Threads; the mask does not depend on it.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Threads, or folds side by side.")
+@click.option("--engine", default="threads", metavar="ENGINE", help="threads, processes or dask://host:port.")
 @click.option("--compare/--no-compare", "compared", default=True, help="Fit the comparators on each test block.")
 @dry_run_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the report.")
@@ -41,6 +42,7 @@ def run(
     per_half: int,
     seed: int,
     workers: int,
+    engine: str,
     compared: bool,
     dry_run: bool,
     out: Path | None,
@@ -74,6 +76,7 @@ def run(
         folds=numbers,
         options=Options(every=every, cap=cap, per_half=per_half, seed=seed),
         workers=workers,
+        engine=engine,
         compare=compared,
         note=lambda text: click.echo(text, err=True),
     )

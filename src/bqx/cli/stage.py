@@ -309,17 +309,27 @@ def add(app: App, path: Path, as_json: bool) -> None:
 
 
 @stage.command()
-@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]", required=False)
+@click.option("--run", "run_name", metavar="NAME", help="Inputs of the signed models of a training run instead.")
 @json_option
 @click.pass_obj
-def model(app: App, path: Path, as_json: bool) -> None:
+def model(app: App, path: Path | None, run_name: str | None, as_json: bool) -> None:
     """Record a model's inputs: their stages become `in model`. FILE: {"model": name, "columns": [dataset.column]}."""
+    from bqx.base.errors import UsageError
     from bqx.ops.plan.read import load_plan
     from bqx.ops.stages.models import read_model, record_model
     from bqx.ops.stages.state import PlanState
+    from bqx.research.training.final import inputs
+    from bqx.research.training.folder import open_run
 
-    name, columns = read_model(path)
+    if (path is None) == (run_name is None):
+        raise UsageError("give a file or --run NAME, one of the two")
     with closing(app.open()) as project, closing(PlanState(project.root)) as state:
+        if path is not None:
+            name, columns = read_model(path)
+        else:
+            run = open_run(project, str(run_name))
+            name, columns = f"{run.name}@{run.hash[:12]}", inputs(run, project.root)
         found = record_model(project, load_plan(), state, name, columns)
     lines = [f"{stage:8} in model {name}: {len(mine)} columns" for stage, mine in found.items()]
     emit({"model": name, "stages": found}, as_json, "\n".join(lines))

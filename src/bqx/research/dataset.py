@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -144,18 +144,27 @@ class Dataset:
         every: int = 15,
         chosen: Sequence[Candidate] | None = None,
         span: tuple[int, int] | None = None,
+        where: Callable[[I8], NDArray[np.bool_]] | None = None,
         release: str | None = None,
     ) -> Sample:
-        """Rows whose position is a multiple of `every`, in positions [start, end) of `span`, read by the month."""
+        """Rows whose position is a multiple of `every`, in positions [start, end) of `span`, read by the month.
+
+        where : which positions to take instead of the multiples of `every`.
+        """
         picked = tuple(self.candidates if chosen is None else chosen)
         low, high = span or (0, 1 << 62)
+
+        def taken(at: I8) -> I8:
+            wanted = at % every == 0 if where is None else where(at)
+            return np.flatnonzero(wanted & (at >= low) & (at < high))
+
         labels = self.labels(pair, release=release)
-        rows = np.flatnonzero((labels.position % every == 0) & (labels.position >= low) & (labels.position < high))
+        rows = taken(labels.position)
         labels = labels.take(rows)
         X = np.empty((len(picked), len(rows)), dtype=np.float32)
         at = 0
         for block in self.blocks(pair, picked, release=release):
-            keep = np.flatnonzero((block.position % every == 0) & (block.position >= low) & (block.position < high))
+            keep = taken(block.position)
             X[:, at : at + len(keep)] = block.X[keep].T
             if not np.array_equal(labels.minute[at : at + len(keep)], block.minute[keep]):
                 raise DatasetError("labels and candidates have different minutes", where=f"{self.name} {pair}")

@@ -11,7 +11,7 @@ import polars as pl
 from bqx.market.bars import BARS_SCHEMA, empty_bars
 from bqx.market.calendar import DAY
 from bqx.store import ingest, registry
-from bqx.store.files import Codec
+from bqx.store.files import Codec, Files, LocalFiles, Written
 from bqx.store.ingest import IngestResult
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
@@ -28,10 +28,12 @@ def _sql(text: str) -> str:
 
 
 class BarStore:
-    """The bars of a project. `root` is the project folder; minutes are minutes since 1970, spans are [start, end)."""
+    """The bars of a project. `root` is the project folder, `files` where their files are, there unless given; minutes
+    are minutes since 1970, spans are [start, end)."""
 
-    def __init__(self, root: Path, manifest: Manifest, *, codec: Codec = "lz4") -> None:
-        self.root, self.manifest, self.codec = root, manifest, codec
+    def __init__(self, root: Path, manifest: Manifest, *, codec: Codec = "lz4", files: Files | None = None) -> None:
+        self.manifest, self.codec = manifest, codec
+        self.files = files or LocalFiles(root)
 
     def ingest(
         self,
@@ -44,7 +46,7 @@ class BarStore:
     ) -> IngestResult:
         """Add bars of one pair in one transaction; see `bqx.store.ingest`."""
         return ingest.ingest(
-            self.root, self.manifest, self.codec, pair, frame, source, known_at=known_at, policy=policy
+            self.files, self.manifest, self.codec, pair, frame, source, known_at=known_at, policy=policy
         )
 
     def read(
@@ -53,19 +55,20 @@ class BarStore:
         """Bars of [start, end) a pair, sorted; an empty frame for a pair without any."""
         known = known_us(as_of)
         sql = _sql(
-            "SELECT f.path FROM bar_month m JOIN file f ON f.id = m.file_id "
+            "SELECT f.path, f.bytes, f.file_hash FROM bar_month m JOIN file f ON f.id = m.file_id "
             "WHERE AS_OF AND m.pair = ?2 AND m.first_minute < ?4 AND m.last_minute >= ?3 ORDER BY m.ym"
         )
         with self.manifest.connection() as con:
             found = {
-                pair: [row[0] for row in con.execute(sql, (known, pair, start_minute, end_minute))] for pair in pairs
+                pair: [Written(*row) for row in con.execute(sql, (known, pair, start_minute, end_minute))]
+                for pair in pairs
             }
-        return {pair: self._load(paths, start_minute, end_minute) for pair, paths in found.items()}
+        return {pair: self._load(months, start_minute, end_minute) for pair, months in found.items()}
 
-    def _load(self, paths: Sequence[str], start: int, end: int) -> pl.DataFrame:
-        if not paths:
+    def _load(self, months: Sequence[Written], start: int, end: int) -> pl.DataFrame:
+        if not months:
             return empty_bars()
-        frames = [pl.read_parquet(self.root / path, glob=False, memory_map=False) for path in paths]
+        frames = [pl.read_parquet(path, glob=False, memory_map=False) for path in self.files.fetch(months)]
         frame = pl.concat(frames).select(list(BARS_SCHEMA))
         return frame.filter(in_span((start, end)))
 

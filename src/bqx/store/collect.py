@@ -15,21 +15,18 @@ The rules, in full:
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from bqx.base.atomic import is_temporary
 from bqx.base.errors import StoreError
 from bqx.store.contract import PartitionInfo
+from bqx.store.files import Files, Found
 from bqx.store.listing import list_partitions
 from bqx.store.manifest import Manifest
 from bqx.store.partition import PartitionKey
 
 YOUNG_SECONDS = 3600.0
 FOLDERS = ("lake", "bars", "spool")
-_SUFFIXES = (".parquet", ".copy")
 
 _SUPERSEDED = """
 SELECT g.id FROM (
@@ -77,7 +74,7 @@ def current(manifest: Manifest, keys: list[PartitionKey]) -> list[tuple[Partitio
 
 
 def gc(
-    root: Path,
+    files: Files,
     manifest: Manifest,
     *,
     keep_generations: int = 1,
@@ -99,8 +96,8 @@ def gc(
         min_age_s = YOUNG_SECONDS if held else 0.0
     if dry_run:
         with manifest.connection() as con:
-            doomed, young = _orphans(root, folders, _referenced(con, set(generations)), min_age_s)
-        return _summary(root, generations, doomed, young, dry_run)
+            doomed, young = _orphans(files, folders, _referenced(con, set(generations)), min_age_s)
+        return _summary(generations, doomed, young, dry_run)
     if generations:
         with manifest.transaction(faults=True) as con:
             con.executemany("DELETE FROM generation WHERE id = ?", [(key,) for key in generations])
@@ -111,12 +108,10 @@ def gc(
                 "AND id NOT IN (SELECT file_id FROM bar_month)"
             )
     with manifest.transaction() as con:
-        doomed, young = _orphans(root, folders, _referenced(con, set()), min_age_s)
-        report = _summary(root, generations, doomed, young, dry_run)
-        for path in doomed:
-            path.unlink(missing_ok=True)
-        if not held:
-            _remove_empty_folders(root)
+        doomed, young = _orphans(files, folders, _referenced(con, set()), min_age_s)
+        report = _summary(generations, doomed, young, dry_run)
+        files.remove(found.path for found in doomed)
+        files.tidy(FOLDERS, YOUNG_SECONDS if held else 0.0)
     return report
 
 
@@ -128,28 +123,19 @@ def _referenced(con: sqlite3.Connection, without: set[int]) -> set[str]:
     return kept | {str(path) for (path,) in bars}
 
 
-def _orphans(root: Path, folders: Sequence[str], referenced: set[str], min_age_s: float) -> tuple[list[Path], int]:
+def _orphans(files: Files, folders: Sequence[str], referenced: set[str], min_age_s: float) -> tuple[list[Found], int]:
     """Files of the store that may go, and how many unreferenced ones are too young."""
-    doomed, young, limit = [], 0, time.time() - min_age_s
-    for folder in folders:
-        for path in sorted((root / folder).rglob("*")):
-            ours = path.suffix in _SUFFIXES or is_temporary(path)
-            if not ours or path.is_dir() or path.relative_to(root).as_posix() in referenced:
-                continue
-            if min_age_s and path.stat().st_mtime > limit:
-                young += 1
-            else:
-                doomed.append(path)
+    doomed, young = [], 0
+    for found in (each for folder in folders for each in files.listed(folder)):
+        if found.path in referenced:
+            continue
+        if min_age_s and found.age < min_age_s:
+            young += 1
+        else:
+            doomed.append(found)
     return doomed, young
 
 
-def _summary(root: Path, generations: list[int], doomed: list[Path], young: int, dry_run: bool) -> Collected:
-    files = tuple(path.relative_to(root).as_posix() for path in doomed)
-    return Collected(len(generations), files, sum(path.stat().st_size for path in doomed), young, dry_run)
-
-
-def _remove_empty_folders(root: Path) -> None:
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*"), reverse=True):
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+def _summary(generations: list[int], doomed: list[Found], young: int, dry_run: bool) -> Collected:
+    paths = tuple(found.path for found in doomed)
+    return Collected(len(generations), paths, sum(found.bytes for found in doomed), young, dry_run)

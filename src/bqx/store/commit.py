@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from bqx.base.errors import StoreError
 from bqx.store.contract import Receipt
+from bqx.store.files import Files
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
 
 
-def commit(root: Path, manifest: Manifest, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> int:
+def commit(files: Files, manifest: Manifest, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> int:
     """Month receipts replace their partition by a new generation, tail receipts add a piece to it.
 
     A month receipt equal to the current generation changes nothing. Returns the number of partitions changed;
@@ -23,7 +23,7 @@ def commit(root: Path, manifest: Manifest, receipts: Iterable[Receipt], *, known
     check_batch(batch)
     with manifest.transaction(faults=True) as con:
         check_files(
-            root, [(r.key.name, r.path, r.bytes) for r in batch]
+            files, [(r.key.name, r.path, r.bytes) for r in batch]
         )  # inside the transaction: gc deletes files inside one too
         fresh = [(receipt, at) for receipt in batch if not is_current(con, receipt, at := partition_id(con, receipt))]
         if not fresh:
@@ -56,15 +56,13 @@ def check_batch(batch: Sequence[Receipt]) -> None:
         raise StoreError(f"one commit holds {sorted(twice)[0]} twice", fix="stage each partition once")
 
 
-def check_files(root: Path, files: Iterable[tuple[str, str, int]]) -> None:
-    """Raise StoreError unless each (name, path, bytes) is on disk in full."""
-    for name, path, wanted in files:
-        try:
-            size = (root / path).stat().st_size
-        except FileNotFoundError:
-            size = -1
+def check_files(files: Files, staged: Iterable[tuple[str, str, int]]) -> None:
+    """Raise StoreError unless each (name, path, bytes) is there in full."""
+    wanted_files = list(staged)
+    sizes = files.sizes([path for _, path, _ in wanted_files])
+    for (name, path, wanted), size in zip(wanted_files, sizes, strict=True):
         if size != wanted:
-            found = "is gone" if size < 0 else f"has {size} bytes instead of {wanted}"
+            found = "is gone" if size is None else f"has {size} bytes instead of {wanted}"
             raise StoreError(f"the staged file {found}", where=f"{name} {path}", fix="run the same command again")
 
 

@@ -42,7 +42,7 @@ def has_tail(info: PartitionInfo) -> bool:
 
 
 def _fold(lake: Lake, info: PartitionInfo) -> Receipt:
-    table = scan_pieces(lake.root, info.pieces, list(info.columns), None, True).collect()
+    table = scan_pieces(lake.files, info.pieces, list(info.columns), None, True).collect()
     return lake.stage(
         info.key,
         table,

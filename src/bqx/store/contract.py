@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bqx.store.files import Written
 from bqx.store.fingerprint import combine
 from bqx.store.known import AsOf
 from bqx.store.partition import PartitionKey
@@ -85,6 +86,10 @@ class Piece:
     schema: Schema
     null_counts_json: str
     bytes: int
+
+    @property
+    def file(self) -> Written:
+        return Written(self.path, self.bytes, self.file_hash)
 
     @property
     def null_counts(self) -> dict[str, int]:

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from bqx.market.calendar import DAY, month_of, month_span
 from bqx.market.pairs import parse_pair
 from bqx.store.commit import check_files, file_id
 from bqx.store.content import content_hash, content_hashes
-from bqx.store.files import Codec, Written, write_table
+from bqx.store.files import Codec, Files, Written, write_table
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
 from bqx.store.merge import Overlap, merge
@@ -55,7 +54,7 @@ class _Month:
 
 
 def ingest(
-    root: Path,
+    files: Files,
     manifest: Manifest,
     codec: Codec,
     pair: str,
@@ -86,7 +85,7 @@ def ingest(
     total = dict.fromkeys(("new", "unchanged", "corrected", "kept", "removed"), 0)
     span = (int(minutes[0]), int(minutes[-1])) if len(minutes) else (0, 0)
     for ym, part in _by_month(bars, minutes):
-        current, old = _current(root, manifest, pair, ym)
+        current, old = _current(files, manifest, pair, ym)
         done = merge(old, part, policy, span)
         if done.corrected and policy == "refuse":
             _refuse_other_vendor(manifest, current, pair, ym, identity, done.corrected)
@@ -95,8 +94,8 @@ def ingest(
         if done.changed:
             alone = policy == "replace" and not done.old
             months.append(_Month(ym, current, done.table, _day_hashes(done.table), alone))
-    files = {m.ym: write_table(root, f"bars/{pair}", m.ym, m.table, codec) for m in months}
-    _commit(root, manifest, pair, source, months, files, known_us(known_at))
+    written = {m.ym: write_table(files, f"bars/{pair}", m.ym, m.table, codec) for m in months}
+    _commit(files, manifest, pair, source, months, written, known_us(known_at))
     return IngestResult(months=tuple(m.ym for m in months), **total)
 
 
@@ -125,15 +124,18 @@ def _check_identity(con: sqlite3.Connection, pair: str, identity: tuple[str, str
             )
 
 
-def _current(root: Path, manifest: Manifest, pair: str, ym: str) -> tuple[int | None, pl.DataFrame | None]:
+def _current(files: Files, manifest: Manifest, pair: str, ym: str) -> tuple[int | None, pl.DataFrame | None]:
     """Id and bars of the month's current version."""
     with manifest.connection() as con:
         row = con.execute(
-            "SELECT m.id, f.path FROM bar_month m JOIN file f ON f.id = m.file_id "
+            "SELECT m.id, f.path, f.bytes, f.file_hash FROM bar_month m JOIN file f ON f.id = m.file_id "
             "WHERE m.pair = ? AND m.ym = ? AND m.known_to IS NULL",
             (pair, ym),
         ).fetchone()
-    return (None, None) if row is None else (int(row[0]), pl.read_parquet(root / row[1], glob=False, memory_map=False))
+    if row is None:
+        return None, None
+    (path,) = files.fetch([Written(*row[1:])])
+    return int(row[0]), pl.read_parquet(path, glob=False, memory_map=False)
 
 
 def _refuse_other_vendor(
@@ -166,25 +168,25 @@ def _day_hashes(table: pl.DataFrame) -> tuple[tuple[int, int, str], ...]:
 
 
 def _commit(
-    root: Path,
+    files: Files,
     manifest: Manifest,
     pair: str,
     source: Mapping[str, Any],
     months: list[_Month],
-    files: Mapping[str, Written],
+    written: Mapping[str, Written],
     known_at: int | None,
 ) -> None:
     """One transaction for all months; a source that brought nothing new is registered all the same."""
     where = f"bars of {pair}"
     with manifest.transaction(faults=True) as con:
-        check_files(root, [(where, written.path, written.bytes) for written in files.values()])
+        check_files(files, [(where, each.path, each.bytes) for each in written.values()])
         if not months and has_source(con, pair, source):
             return
         _check_identity(con, pair, source_identity(source))
         known = manifest.tick(con, "bars", known_at)
         key = put_source(con, pair, source, known)
         for month in months:
-            _put_month(con, pair, month, files[month.ym], source_identity(source)[2], key, known)
+            _put_month(con, pair, month, written[month.ym], source_identity(source)[2], key, known)
 
 
 def _put_month(

@@ -1,4 +1,4 @@
-"""The lake: immutable Parquet files below `lake/`, named by the manifest."""
+"""The lake: immutable Parquet files, here or in object storage, named by the manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from bqx.store import collect, commit, compact, read, rename, stage, verify
 from bqx.store.contract import PartitionInfo, Problem, Receipt, digest
-from bqx.store.files import Codec
+from bqx.store.files import Codec, Files, LocalFiles
 from bqx.store.known import AsOf, known_us
 from bqx.store.listing import list_partitions
 from bqx.store.manifest import Manifest
@@ -17,15 +17,22 @@ from bqx.store.partition import PartitionKey, check_dataset
 
 
 class Lake:
-    """`FeatureStore` on this machine's disk. `root` is the project folder; see the contract for what methods do.
+    """`FeatureStore` of files; see the contract for what methods do. `root` is the project folder.
 
-    collects : folders in which `gc` may delete files.
+    files : where they are, in the project folder unless given. collects : folders in which `gc` may delete files.
     """
 
     def __init__(
-        self, root: Path, manifest: Manifest, *, codec: Codec = "lz4", collects: Sequence[str] = collect.FOLDERS
+        self,
+        root: Path,
+        manifest: Manifest,
+        *,
+        codec: Codec = "lz4",
+        collects: Sequence[str] = collect.FOLDERS,
+        files: Files | None = None,
     ) -> None:
         self.root, self.manifest, self.codec, self.collects = root, manifest, codec, collects
+        self.files = files or LocalFiles(root)
 
     def stage(
         self,
@@ -38,7 +45,7 @@ class Lake:
         simulated: bool,
     ) -> Receipt:
         return stage.stage_month(
-            self.root,
+            self.files,
             self.codec,
             key,
             table,
@@ -59,7 +66,7 @@ class Lake:
         simulated: bool,
     ) -> list[Receipt]:
         return stage.stage_tail(
-            self.root,
+            self.files,
             self.codec,
             dataset,
             tables,
@@ -73,7 +80,7 @@ class Lake:
         """Files need nothing made before."""
 
     def commit(self, receipts: Iterable[Receipt], *, known_at: AsOf = None) -> None:
-        commit.commit(self.root, self.manifest, receipts, known_at=known_at)
+        commit.commit(self.files, self.manifest, receipts, known_at=known_at)
 
     def read(
         self,
@@ -91,7 +98,7 @@ class Lake:
                 for name in names
                 for info in list_partitions(self.manifest, as_of=known, dataset=check_dataset(name))
             ]
-        return read.read(read.scan_files(self.root), found, names, pairs, span, columns)
+        return read.read(read.scan_files(self.files), found, names, pairs, span, columns)
 
     def partitions(
         self, as_of: AsOf = None, dataset: str | None = None, pair: str | None = None
@@ -105,13 +112,13 @@ class Lake:
         return collect.drop(self.manifest, keys, dry_run=dry_run)
 
     def verify(self, deep: bool = False) -> list[Problem]:
-        return verify.verify(self.root, self.manifest, deep=deep)
+        return verify.verify(self.files, self.manifest, deep=deep)
 
     def gc(
         self, *, keep_generations: int = 1, dry_run: bool = False, min_age_s: float | None = None
     ) -> collect.Collected:
         return collect.gc(
-            self.root,
+            self.files,
             self.manifest,
             keep_generations=keep_generations,
             dry_run=dry_run,

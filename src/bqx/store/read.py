@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Protocol
 
 import polars as pl
@@ -12,6 +11,7 @@ import polars as pl
 from bqx.base.errors import StoreError
 from bqx.market.calendar import datetime_of
 from bqx.store.contract import PartitionInfo, Piece
+from bqx.store.files import Files
 from bqx.store.span import Span, in_span, span_text
 
 _BUILD = "build what is missing with `bqx build run`, or narrow datasets, pairs or span"
@@ -141,17 +141,17 @@ def _check_rows(pair: str, by_dataset: dict[str, list[PartitionInfo]], datasets:
                 )
 
 
-def scan_files(root: Path) -> Scan:
-    """Rows from the files below `root`."""
+def scan_files(files: Files) -> Scan:
+    """Rows from files, fetched when the frame is made."""
 
     def scan(infos: Sequence[PartitionInfo], columns: list[str], span: Span | None, with_ts: bool) -> pl.LazyFrame:
-        return scan_pieces(root, [piece for info in infos for piece in info.pieces], columns, span, with_ts)
+        return scan_pieces(files, [piece for info in infos for piece in info.pieces], columns, span, with_ts)
 
     return scan
 
 
 def scan_pieces(
-    root: Path, pieces: Sequence[Piece], columns: list[str], span: Span | None, with_ts: bool
+    files: Files, pieces: Sequence[Piece], columns: list[str], span: Span | None, with_ts: bool
 ) -> pl.LazyFrame:
     """Rows of the pieces in order; runs of month files are one scan."""
     out: list[pl.LazyFrame] = []
@@ -164,7 +164,7 @@ def scan_pieces(
     for (kind, inside, *_), run in groupby(kept, key=group):
         members = list(run)
         for batch in [members] if kind == "month" else [[piece] for piece in members]:
-            frame = pl.scan_parquet([root / piece.path for piece in batch], glob=False)
+            frame = pl.scan_parquet(files.fetch([piece.file for piece in batch]), glob=False)
             if kind == "tail":
                 frame = frame.slice(batch[0].row_start, batch[0].rows)
             if not inside and span is not None:

@@ -13,6 +13,7 @@ import polars as pl
 
 from bqx.base.errors import UsageError
 from bqx.store.arrow import ArrowStream
+from bqx.store.files import Files, LocalFiles
 from bqx.store.known import AsOf, known_us
 from bqx.store.manifest import Manifest
 from bqx.store.views import View, table_names, views
@@ -29,8 +30,16 @@ class Sql:
     Dataset tables and `bars` have a `pair` column. `memory_gb` bounds DuckDB, which never spills to disk.
     """
 
-    def __init__(self, root: Path, manifest: Manifest, *, memory_gb: float = 4.0, threads: int = 0) -> None:
-        self.root, self.manifest = root, manifest
+    def __init__(
+        self,
+        root: Path,
+        manifest: Manifest,
+        *,
+        memory_gb: float = 4.0,
+        threads: int = 0,
+        files: Files | None = None,
+    ) -> None:
+        self.files, self.manifest = files or LocalFiles(root), manifest
         self.memory_gb, self.threads = memory_gb, threads
 
     def tables(self, as_of: AsOf = None) -> list[str]:
@@ -67,12 +76,13 @@ class Sql:
             con.execute(statement)
         if self.threads:
             con.execute(f"SET threads = {self.threads:d}")
-        files = sorted({path for view in named.values() for path in view.paths})
-        listed = ", ".join(_quote(str(self.root.resolve() / path)) for path in files)
+        wanted = {file.path: file for view in named.values() for file in view.files}
+        fetched = self.files.fetch([wanted[path] for path in sorted(wanted)])
+        listed = ", ".join(_quote(str(path.resolve())) for path in fetched)
         con.execute(f"SET allowed_paths = [{listed}]")
         con.execute("SET enable_external_access = false")
         for name, view in named.items():
-            con.execute(f'CREATE VIEW "{name}" AS {view.sql(self.root.resolve())}')
+            con.execute(f'CREATE VIEW "{name}" AS {view.sql(self.files.folder.resolve())}')
         con.execute("SET lock_configuration = true")
 
     def _near(self, error: duckdb.Error, as_of: int | None) -> str:

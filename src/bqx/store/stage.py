@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ from bqx.base.errors import StoreError
 from bqx.market.calendar import datetime_of, month_of
 from bqx.store.content import content_hash, content_hashes
 from bqx.store.contract import Receipt, Schema
-from bqx.store.files import Codec, Written, write_table
+from bqx.store.files import Codec, Files, Written, write_table
 from bqx.store.fingerprint import ts_fingerprint
 from bqx.store.partition import PartitionKey, check_dataset
 
@@ -62,7 +61,7 @@ def check_finite(table: pl.DataFrame, where: str) -> None:
 
 
 def stage_month(
-    root: Path,
+    files: Files,
     codec: Codec,
     key: PartitionKey,
     table: pl.DataFrame,
@@ -75,7 +74,7 @@ def stage_month(
     """One partition's rows to one file."""
     complete_through = min(complete_through, key.checked().span[1] - 1)
     minutes = checked(table, key, complete_through)
-    written = write_table(root, f"lake/{key.dataset}/{key.ym}", key.pair, table, codec)
+    written = write_table(files, f"lake/{key.dataset}/{key.ym}", key.pair, table, codec)
     return receipt(
         key,
         table,
@@ -126,7 +125,7 @@ def receipt(
 
 
 def stage_tail(
-    root: Path,
+    files: Files,
     codec: Codec,
     dataset: str,
     tables: Mapping[str, pl.DataFrame],
@@ -157,7 +156,7 @@ def stage_tail(
         _check_through(key, minutes, min(complete_through, key.span[1] - 1))
     hashes = content_hashes(features, [(start, start + len(minutes)) for _, start, minutes in parts])
     newest = max(key.ym for key, *_ in parts)
-    written = write_table(root, f"lake/{dataset}/{newest}", "tail", whole, codec)
+    written = write_table(files, f"lake/{dataset}/{newest}", "tail", whole, codec)
     return [
         Receipt(
             key=key,

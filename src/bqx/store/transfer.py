@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bqx.base.atomic import replacing
 from bqx.base.errors import StoreError
 from bqx.store.content import content_hash
 from bqx.store.contract import FeatureStore, PartitionInfo, Receipt
+from bqx.store.files import Files, Written
 from bqx.store.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def copy_partitions(
 
 
 def carry_bars(
-    source: Manifest, source_root: Path, target: Manifest, target_root: Path, *, dry_run: bool = False
+    source: Manifest, source_files: Files, target: Manifest, target_files: Files, *, dry_run: bool = False
 ) -> int:
     """Months of bars taken into a project that has none: their files, and all the manifest says of them.
 
@@ -91,12 +89,14 @@ def carry_bars(
         if not months or dry_run:
             return months
         tables = {name: con.execute(f"SELECT * FROM {name}").fetchall() for name in _CARRIED}  # noqa: S608 - from above
-        paths = [row[0] for row in con.execute("SELECT path FROM file WHERE id IN (SELECT file_id FROM bar_month)")]
+        sql = "SELECT path, bytes, file_hash FROM file WHERE id IN (SELECT file_id FROM bar_month)"
+        files = [Written(*row) for row in con.execute(sql)]
     wanted = {row[_FILE_OF_MONTH] for row in tables["bar_month"]}
     tables["file"] = [row for row in tables["file"] if row[0] in wanted]
-    if source_root.resolve() != target_root.resolve():
-        for path in paths:
-            _copy_file(source_root / path, target_root / path)
+    if source_files.where != target_files.where:
+        for file, size in zip(files, target_files.sizes([file.path for file in files]), strict=True):
+            if size != file.bytes:
+                target_files.put(file.path, source_files.fetch([file])[0].read_bytes(), file.file_hash)
     with target.transaction(faults=True) as con:
         for name, rows in tables.items():
             if rows:
@@ -145,10 +145,3 @@ def _compare(wanted: str, table: pl.DataFrame, where: str) -> None:
         raise StoreError(
             f"its content hash is {found}, the manifest says {wanted}", where=where, fix="run `bqx build verify --deep`"
         )
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    if target.is_file() and target.stat().st_size == source.stat().st_size:
-        return
-    with replacing(target) as temp:
-        shutil.copyfile(source, temp)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from bqx.base.errors import StoreError
 from bqx.store.content import content_hash
 from bqx.store.contract import Piece, Problem
-from bqx.store.files import file_hash
+from bqx.store.files import Files, Written
 from bqx.store.fingerprint import ts_fingerprint
 from bqx.store.listing import list_partitions
 from bqx.store.manifest import Manifest
@@ -19,18 +17,18 @@ _REBUILD = "rebuild the partition: bqx build run"
 _REIMPORT = "import the bars of that month again"
 
 
-def verify(root: Path, manifest: Manifest, *, deep: bool = False) -> list[Problem]:
+def verify(files: Files, manifest: Manifest, *, deep: bool = False) -> list[Problem]:
     """Every file of every generation: there and of its size; `deep`: bytes, rows, order, fingerprints, contents."""
     problems = _check_manifest(manifest)
     seen: dict[str, str | None] = {}
     for info in list_partitions(manifest, every_generation=True):
         for piece in info.pieces:
             if piece.path not in seen:
-                seen[piece.path] = _check_file(root / piece.path, piece.bytes, piece.file_hash, deep)
-            wrong = seen[piece.path] or (_check_piece(root, piece, info.key.pair) if deep else None)
+                seen[piece.path] = files.damage(piece.file, deep)
+            wrong = seen[piece.path] or (_check_piece(files, piece, info.key.pair) if deep else None)
             if wrong:
                 problems.append(Problem(info.name, piece.path, wrong, _REBUILD))
-    problems += check_bars(root, manifest, deep)
+    problems += check_bars(files, manifest, deep)
     return problems
 
 
@@ -39,20 +37,8 @@ def _check_manifest(manifest: Manifest) -> list[Problem]:
     return [Problem("", manifest.path.name, line, fix) for line in manifest.damage()]
 
 
-def _check_file(path: Path, size: int, digest: str, deep: bool) -> str | None:
-    try:
-        found = path.stat().st_size
-    except FileNotFoundError:
-        return "the file is missing"
-    if found != size:
-        return f"the file has {found} bytes instead of {size}"
-    if deep and file_hash(path) != digest:
-        return "the file's bytes have changed since it was written"
-    return None
-
-
-def _check_piece(root: Path, piece: Piece, pair: str) -> str | None:
-    table = pl.read_parquet(root / piece.path, glob=False, memory_map=False)
+def _check_piece(files: Files, piece: Piece, pair: str) -> str | None:
+    table = pl.read_parquet(files.fetch([piece.file])[0], glob=False, memory_map=False)
     schema = tuple((name, str(dtype)) for name, dtype in table.schema.items())
     if schema != piece.schema:
         return f"the file has columns {schema} instead of {piece.schema}"
@@ -75,7 +61,7 @@ def _check_piece(root: Path, piece: Piece, pair: str) -> str | None:
     return None
 
 
-def check_bars(root: Path, manifest: Manifest, deep: bool) -> list[Problem]:
+def check_bars(files: Files, manifest: Manifest, deep: bool) -> list[Problem]:
     """Every version of every month of bars."""
     with manifest.connection() as con:
         rows = con.execute(
@@ -84,9 +70,10 @@ def check_bars(root: Path, manifest: Manifest, deep: bool) -> list[Problem]:
         ).fetchall()
     problems = []
     for pair, ym, count, content, path, size, digest in rows:
-        wrong = _check_file(root / path, size, digest, deep)
+        file = Written(path, size, digest)
+        wrong = files.damage(file, deep)
         if wrong is None and deep:
-            table = pl.read_parquet(root / path, glob=False, memory_map=False)
+            table = pl.read_parquet(files.fetch([file])[0], glob=False, memory_map=False)
             if table.height != count or content_hash(table) != content:
                 wrong = "its bars are not those the manifest knows"
         if wrong:

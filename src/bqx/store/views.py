@@ -12,6 +12,7 @@ from pathlib import Path
 from bqx.base.errors import StoreError
 from bqx.market.calendar import datetime_of
 from bqx.store.contract import PartitionInfo, Piece
+from bqx.store.files import Written
 from bqx.store.known import known_text
 from bqx.store.listing import dataset_names, list_partitions
 from bqx.store.manifest import Manifest
@@ -20,9 +21,9 @@ from bqx.store.partition import PartitionKey
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Files (relative to the project) a view may read, and its SELECT for a project at a given folder."""
+    """Files a view may read, and its SELECT for files below a given folder."""
 
-    paths: tuple[str, ...]
+    files: tuple[Written, ...]
     sql: Callable[[Path], str]
 
 
@@ -37,7 +38,7 @@ def views(manifest: Manifest, as_of: int | None, words: Iterable[str]) -> dict[s
             elif word == "bars" or word.startswith("bars_"):
                 months = _bar_files(con, as_of, word[5:])
                 if months:
-                    every = tuple(path for files in months.values() for path in files)
+                    every = tuple(file for files in months.values() for file in files)
                     out[word] = View(every, _bars(months, with_pair=word == "bars"))
             elif word in datasets:
                 infos = list_partitions(manifest, as_of=as_of, dataset=word)
@@ -67,8 +68,8 @@ def is_partition(word: str, datasets: set[str]) -> bool:
 
 
 def _view(infos: Sequence[PartitionInfo], *, with_pair: bool) -> View:
-    paths = dict.fromkeys(piece.path for info in infos for piece in info.pieces)
-    return View(tuple(paths), lambda root: _union(_branches(root, infos, with_pair)))
+    files = dict.fromkeys(piece.file for info in infos for piece in info.pieces)
+    return View(tuple(files), lambda root: _union(_branches(root, infos, with_pair)))
 
 
 def _branches(root: Path, infos: Sequence[PartitionInfo], with_pair: bool) -> Iterable[str]:
@@ -93,10 +94,11 @@ def _tail_rows(pair: str, piece: Piece) -> str:
     return f"pair = {_text(pair)} AND ts_utc BETWEEN TIMESTAMPTZ {_text(low)} AND TIMESTAMPTZ {_text(high)}"
 
 
-def _bars(months: dict[str, list[str]], *, with_pair: bool) -> Callable[[Path], str]:
+def _bars(months: dict[str, list[Written]], *, with_pair: bool) -> Callable[[Path], str]:
     def sql(root: Path) -> str:
         return _union(
-            _select(root, files, f"{_text(pair)} AS pair, *" if with_pair else "*") for pair, files in months.items()
+            _select(root, [file.path for file in files], f"{_text(pair)} AS pair, *" if with_pair else "*")
+            for pair, files in months.items()
         )
 
     return sql
@@ -120,15 +122,15 @@ def _listing(infos: Sequence[PartitionInfo]) -> Callable[[Path], str]:
     return lambda _: text
 
 
-def _bar_files(con: sqlite3.Connection, as_of: int | None, pair: str) -> dict[str, list[str]]:
+def _bar_files(con: sqlite3.Connection, as_of: int | None, pair: str) -> dict[str, list[Written]]:
     """Files of each pair's months; of one pair unless `pair` is empty."""
     sql = (
-        "SELECT m.pair, f.path FROM bar_month m JOIN file f ON f.id = m.file_id "
+        "SELECT m.pair, f.path, f.bytes, f.file_hash FROM bar_month m JOIN file f ON f.id = m.file_id "
         "WHERE (?2 = '' OR m.pair = ?2) AND ((?1 IS NULL AND m.known_to IS NULL) "
         "OR (m.known_from <= ?1 AND (m.known_to IS NULL OR m.known_to > ?1))) ORDER BY m.pair, m.ym"
     )
     rows = con.execute(sql, (as_of, pair)).fetchall()
-    return {name: [row[1] for row in group] for name, group in groupby(rows, key=lambda row: row[0])}
+    return {name: [Written(*row[1:]) for row in group] for name, group in groupby(rows, key=lambda row: row[0])}
 
 
 def _select(root: Path, files: Sequence[str], columns: str) -> str:

@@ -23,7 +23,10 @@ KERNELS, FAMILIES = "bqx.features.kernels", "bqx.features.families"
 ORIGINAL = ("_reference", "_support")
 """Modules with these endings compute no columns: copies import them as they are."""
 
-OVERRIDES: dict[str, Callable[..., Any]] = {}
+PURE = {"parse", "_parse"}
+"""Functions that take column names apart: their answers are kept, for they are asked at every minute."""
+
+OVERRIDES: dict[str, Any] = {}
 """`module.name` or `module.Class.name` of a family -> what a copy has in its place, where rows are shifted in numpy or
 fits are looked up."""
 
@@ -61,6 +64,7 @@ def _ready() -> None:
     """Import all steppers and overrides."""
     import bqx.features.live.overrides
     import bqx.features.live.overrides_fits
+    import bqx.features.live.overrides_names
     import bqx.features.live.steppers  # noqa: F401
 
 
@@ -81,6 +85,9 @@ def copy_of(name: str) -> ModuleType:
     sys.modules[copied.__name__] = copied  # dataclasses look their module up
     source = path.read_text("utf-8")
     exec(compile(source, str(path), "exec"), copied.__dict__)  # noqa: S102 - our own source
+    for word in PURE & vars(copied).keys():
+        if getattr(copied, word).__module__ == copied.__name__:
+            setattr(copied, word, lru_cache(maxsize=None)(getattr(copied, word)))
     for word, value in list(vars(copied).items()):
         if isinstance(value, _Kernels):  # fail now, not at the first bar
             for used in re.findall(rf"\b{word}\.(\w+)", source):

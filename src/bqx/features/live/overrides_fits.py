@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,14 +17,15 @@ from bqx.features.fits import Fit, fitted
 from bqx.features.kernels.members import member_mean
 from bqx.features.live.block import Block
 from bqx.features.live.copies import override
-from bqx.features.live.steppers.relations import Drawn, Relation, Sides, Standing
+from bqx.features.live.steppers.lags import SEGMENTS
+from bqx.features.live.steppers.relations import Drawn, Relation, Sides
 from bqx.features.live.steppers.swings import RollingAcross
 from bqx.features.live.streams import LiveStreams
-from bqx.features.live.tape import active
+from bqx.features.live.tape import Stepper, active
 from bqx.features.refresh import HOUR, Every, point_before
 from bqx.features.streams import Domain
 from bqx.features.support import Support, needed
-from bqx.market.calendar import DAY, Calendar
+from bqx.market.calendar import DAY, month_of
 from bqx.market.pairs import PAIRS
 
 F8 = NDArray[np.float64]
@@ -44,10 +44,13 @@ def points_of(block: Block, every: Every) -> list[tuple[int, int]]:
     of a trade day, or of a month."""
     grid = block.panel.grid
     if every == "month":
+        first, last = int(grid.minute[0]), int(grid.minute[-1])
+        before_it = block.calendar.at_ordinal(block.calendar.ordinal(first) - 1)
+        if month_of(before_it) == month_of(last):
+            return []
         months = grid.minute.astype("datetime64[m]").astype("datetime64[M]")
-        first = int(grid.minute[0])
         rows = np.flatnonzero(np.diff(months) != np.timedelta64(0, "M")) + 1
-        found = [0] if point_before(first, every, block.calendar) == first else []
+        found = [0] if month_of(before_it) != month_of(first) else []
         return [(i, int(grid.minute[i])) for i in [*found, *rows.tolist()]]
     rows = np.flatnonzero(grid.seg_age % DAY == 0)
     if every == "week":
@@ -67,11 +70,12 @@ def estimate(fit: Fit, streams: LiveStreams, point: int, first: int) -> F8 | Non
     return fitted(fit, batch, batch.panel.grid.index(point))
 
 
-class InForce(Standing):
-    """values : the estimates; known : whether there are any."""
+class InForce(Stepper):
+    """values : the estimates in force (pairs, parameters). since : their point, -1 where there are none."""
 
     def __init__(self, fit: Fit, streams: LiveStreams) -> None:
-        super().__init__(len(streams.panel.pairs), len(fit.parameters))
+        self.values = np.full((len(streams.panel.pairs), len(fit.parameters)), np.nan)
+        self.since = np.full(1, -1, dtype=np.int64)
 
     def __call__(self, block: Block, fit: Fit, streams: LiveStreams) -> tuple[F8, I4]:
         """Estimates (points, pairs, parameters) and which of them rules at each row, -1 for none."""
@@ -103,27 +107,25 @@ def loadings(streams: LiveStreams, domain: Domain) -> F8:
     return out
 
 
-class Sisters(Standing):
-    """The lane of each lane's sister at each row, -1 without one."""
+class Sisters(Stepper):
+    """lanes : of each lane's sister, -1 without one."""
 
     def __init__(self, streams: LiveStreams) -> None:
-        super().__init__(len(streams.panel.pairs), 1)
+        self.lanes = np.full(len(streams.panel.pairs), -1, dtype=np.int64)
 
     def __call__(self, block: Block, streams: LiveStreams) -> I8:
-        place = {name: k for k, name in enumerate(streams.panel.pairs)}
+        """The sisters in force at each row, (rows, pairs)."""
         out = np.empty(streams.panel.shape, dtype=np.int64)
-        out[:] = self._lanes(place)
+        out[:] = self.lanes
         for i, minute in points_of(block, SISTER.every):
-            self.values[:] = np.nan
+            made = None
             if before(minute, block.calendar)[0] >= first_minute(block):
                 made = estimate(SISTER, streams, minute, SISTER.earliest(minute, block.calendar))
-                if made is not None:
-                    self.values[...] = made
-            out[i:] = self._lanes(place)
+            place = {name: k for k, name in enumerate(streams.panel.pairs)}
+            chosen = [np.nan] * len(place) if made is None else made[:, 0].tolist()
+            self.lanes[:] = [place[PAIRS[int(c)]] if c == c else -1 for c in chosen]
+            out[i:] = self.lanes
         return out
-
-    def _lanes(self, place: dict[str, int]) -> I8:
-        return np.array([place[PAIRS[int(c)]] if c == c else -1 for c in self.values[:, 0].tolist()], dtype=np.int64)
 
 
 @lru_cache(maxsize=8)
@@ -146,7 +148,7 @@ class Regressions(Drawn):
         rule = (relations.LINE, needed(relations.LINE), HOUR)
         super().__init__(level, ends, sides, "sis" in names, *rule)
 
-    def __call__(  # type: ignore[override] - by the names of relations
+    def __call__(  # type: ignore[override]
         self, block: Block, names: tuple[str, ...], level: F8, ends: F8, streams: LiveStreams, lanes: I8 | None = None
     ) -> dict[str, F8]:
         known = {name: side for name, side in _sides(streams.panel.pairs).items() if name in names}
@@ -190,23 +192,41 @@ def rolling_across(self: Any) -> tuple[F8, ...]:
     return out
 
 
-@lru_cache(maxsize=4096)
-def _reaches(seen: Support, calendar: Calendar, at: int, begin: int) -> bool:
-    return seen.earliest(at, calendar) >= begin
+class Complete(Stepper):
+    """enough : of segments `number`, `number` + 1, ... the first `known`: whether live began early enough for them."""
+
+    def __init__(self, streams: LiveStreams, seen: Support) -> None:
+        self.enough = np.zeros(SEGMENTS, dtype=np.bool_)
+        self.place = np.full(2, -1, dtype=np.int64)
+
+    def __call__(self, block: Block, streams: LiveStreams, seen: Support) -> NDArray[np.bool_]:
+        begin, many = first_minute(block), len(block.opens)
+        if self.place[0] != block.number or self.place[1] < many:
+            calendar = block.calendar
+            base = calendar.ordinal(int(block.panel.grid.minute[0])) - block.row
+            opens = [calendar.at_ordinal(base + int(r)) for r in block.opens]
+            self.enough[:many] = [seen.earliest(at, calendar) >= begin for at in opens]
+            self.place[:] = block.number, many
+        whole = streams.panel.first >= begin
+        return np.asarray(self.enough[:many, None] | whole[None, :])
 
 
 @override("hmm_regime_bocpd.complete")
 def complete(streams: LiveStreams, seen: Support) -> NDArray[np.bool_]:
     """Of the segments that start at `block.opens`: whether live began early enough for their values."""
-    block, calendar = streams.block, streams.calendar
-    begin = first_minute(block)
-    base = calendar.ordinal(int(block.panel.grid.minute[0])) - block.row
-    enough = [_reaches(seen, calendar, calendar.at_ordinal(base + int(r)), begin) for r in block.opens]
-    whole = streams.panel.first >= begin
-    return np.asarray(np.array(enough)[:, None] | whole[None, :])
+    out: NDArray[np.bool_] = active().call("complete", (streams, seen), {}, Complete)
+    return out
 
 
+@lru_cache(maxsize=64)
+def _arranged(values: bytes, shape: tuple[int, ...]) -> F8:
+    return hmm_regime_states_fit.models(np.frombuffer(values).reshape(shape))
 
+
+@override("hmm_regime_states_fit.models")
+def models(values: F8) -> F8:
+    """Models change once a week."""
+    return _arranged(values.tobytes(), values.shape)
 
 
 @lru_cache(maxsize=8)

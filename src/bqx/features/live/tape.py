@@ -101,11 +101,9 @@ class Tape:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """`number kernel:attribute` -> copy."""
-        if self._waiting:
-            raise LiveStateError("a restored state is saved again before it was used")
         found = {}
-        for k, (name, step) in enumerate(self._steps):
-            arrays = step.arrays()
+        known = [(name, step.arrays()) for name, step in self._steps] + self._waiting
+        for k, (name, arrays) in enumerate(known):
             found.update({f"{k} {name}:{key}": value.copy() for key, value in arrays.items()})
             if not arrays:
                 found[f"{k} {name}:"] = np.empty(0)

@@ -14,7 +14,6 @@ from bqx.build.gather import gather
 from bqx.build.planner import survey
 from bqx.features.reasons import REASONS
 from bqx.market.calendar import datetime_of, month_span
-from bqx.store.files import file_hash
 from bqx.store.lake import Lake
 
 if TYPE_CHECKING:
@@ -80,8 +79,8 @@ def count_stage(project: Project, choice: Choice) -> Counted:
     counted = Counted(coverage, _by_sql(project, names, found), partitions=fresh, data_hash=hash_of(found))
     _assert(counted, wanted, fresh, rows, found)
     if isinstance(project.store, Lake):
-        files = {piece.path: piece.file_hash for info in found for piece in info.pieces}
-        same = sum(file_hash(project.root / path) == digest for path, digest in files.items())
+        files = {piece.file for info in found for piece in info.pieces}
+        same = sum(project.files.damage(file, deep=True) is None for file in files)
         what = "files whose bytes are those that were committed"
         counted.checks.append(Check("bytes", what, "xxh3-128", len(files), same))
     for row in coverage.by("dataset", "column").iter_rows(named=True):

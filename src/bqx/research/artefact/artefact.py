@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.base.errors import ArtefactError
+from bqx.base.errors import ArtefactError, UsageError
 from bqx.research.artefact.folder import digest_of, manifest_bytes, read_folder, write_folder
 from bqx.research.artefact.horizon import COLUMNS, HorizonModel
 from bqx.research.artefact.keys import Signer
@@ -46,7 +47,7 @@ class Artefact:
         """Whether it was trained on the simulated market."""
         return bool(self.manifest["simulated"])
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Names it: of everything but the signature."""
         return digest_of(manifest_bytes(self.manifest, self.files()))
@@ -65,6 +66,8 @@ class Artefact:
         whose intervals hold; without both, the intervals of all rows together. ArtefactError when X does not fit.
         """
         self.check_columns(X.shape[1] if columns is None else columns)
+        if (minute is None) != (sigma is None):
+            raise UsageError("a row's cell needs both, minute and sigma")
         Z = np.ascontiguousarray(np.asarray(X, dtype=np.float32))
         if self.pool:
             Z = np.concatenate([Z, indicators(self.pair, self.pool, len(Z))], axis=1)

@@ -14,6 +14,7 @@ from bqx.research.artefact.horizon import HorizonModel, fit_horizon, fit_togethe
 from bqx.research.artefact.pool import check_pool
 from bqx.research.artefact.recipe import Recipe
 from bqx.research.artefact.rows import TrainingRows
+from bqx.research.estimators.registry import distribution_of
 
 LIBRARIES = ("numpy", "lightgbm", "xgboost-cpu")
 NEEDED = ("dataset", "dataset_hash", "lag_profile", "catalogue_version", "simulated")
@@ -60,6 +61,7 @@ def assemble(
         "recipe": recipe.as_dict(),
         "models": {str(h): models[h].facts() for h in sorted(models)},
         "code_version": __version__,
+        "plug_in": distribution_of(recipe.estimator),
         "libraries": {name: _version(name) for name in LIBRARIES},
     }
     return Artefact(rows.pair, rows.columns, tuple(pool), {h: models[h] for h in sorted(models)}, manifest)

@@ -10,12 +10,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from bqx.base.atomic import fsync_dir
+from bqx.base.atomic import alive, fsync_dir
 from bqx.base.errors import ArtefactError
+from bqx.base.faults import fault
 from bqx.research.artefact.keys import Signer, check_signature, read_trusted
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 FORMAT = 1
+PART = ".part-"
+"""Of the folder that is being written, before the process id."""
 
 
 def write_folder(folder: Path, facts: Mapping[str, Any], files: Mapping[str, bytes], signer: Signer) -> str:
@@ -26,12 +29,12 @@ def write_folder(folder: Path, facts: Mapping[str, Any], files: Mapping[str, byt
     manifest = manifest_bytes(facts, files)
     folder = Path(folder)
     if folder.exists():
-        if _same(folder, manifest):
+        if _same(folder, {**files, MANIFEST: manifest}):
             return digest_of(manifest)
         raise ArtefactError("the folder holds something else", where=str(folder), fix="write to a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = folder.with_name(f".{folder.name}.part-{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
+    sweep_folders(folder)
+    work = folder.with_name(f".{folder.name}{PART}{os.getpid()}")
     work.mkdir()
     try:
         signature = {"key": signer.public, "signature": signer.sign(manifest)}
@@ -44,7 +47,9 @@ def write_folder(folder: Path, facts: Mapping[str, Any], files: Mapping[str, byt
                 os.fsync(out.fileno())
         for part in [p for p in work.rglob("*") if p.is_dir()] + [work]:
             fsync_dir(part)
+        fault("before-commit")
         work.rename(folder)
+        fault("after-commit")
         fsync_dir(folder.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -101,9 +106,18 @@ def digest_of(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()[:32]
 
 
-def _same(folder: Path, manifest: bytes) -> bool:
-    path = folder / MANIFEST
-    return path.is_file() and path.read_bytes() == manifest and (folder / SIGNATURE).is_file()
+def _same(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Whether the folder holds these very bytes, and a signature."""
+    have = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    return have == {*files, SIGNATURE} and all((folder / n).read_bytes() == data for n, data in files.items())
+
+
+def sweep_folders(folder: Path) -> None:
+    """Delete what writers of `folder` left that were killed."""
+    for path in folder.parent.glob(f".{folder.name}{PART}*"):
+        pid = path.name.rpartition("-")[2]
+        if pid.isdigit() and (int(pid) == os.getpid() or not alive(int(pid))):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(path: Path) -> bytes:

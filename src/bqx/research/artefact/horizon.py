@@ -13,7 +13,7 @@ from bqx.research.artefact.pool import with_indicators
 from bqx.research.artefact.recipe import Recipe
 from bqx.research.artefact.rows import TrainingRows
 from bqx.research.conformal import Cells, Conformal, Walker
-from bqx.research.estimators import Forecaster, estimators, forecaster
+from bqx.research.estimators import Forecaster, estimator_class, forecaster
 from bqx.research.estimators.heads import LEVELS, Head, head_class
 from bqx.research.splits import inner_split
 
@@ -106,7 +106,7 @@ class HorizonModel:
 
         point = None
         if "point" in recipe.heads:
-            point = estimators()[recipe.estimator].restore(recipe.params, part("point"))
+            point = estimator_class(recipe.estimator).restore(recipe.params, part("point"))
         intervals = Conformal.restore(files, f"h{horizon}/") if "quantile" in recipe.heads else None
         rows, fitted, held = (int(facts[k]) for k in ("rows", "fitted_on", "calibrated_on"))
         return cls(horizon, rows, fitted, held, point, head("quantile"), head("direction"), intervals)

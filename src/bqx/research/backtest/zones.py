@@ -53,8 +53,11 @@ class NoTrade:
 
     def reason(self, minute: int, minute_of_day: int, left: int, horizon: int) -> str | None:
         """The zone of one decision, None where trading is free."""
-        code = int(self.codes(minute, minute_of_day, left, horizon)[0])
-        return None if code == FREE else ZONES[code]
+        if minute_of_day >= DAY - self.before or minute_of_day < self.after:
+            return ZONES[ROLLOVER]
+        if left < horizon + self.spare:
+            return ZONES[CLOSURE]
+        return ZONES[NEWS] if any(start <= minute < end for start, end in self.news) else None
 
 
 def read_news(path: Path) -> tuple[tuple[int, int], ...]:

@@ -15,16 +15,21 @@ F8 = NDArray[np.float64]
 FEWEST = 50
 
 
-def clark_west(y: F8, small: F8, large: F8) -> tuple[float, float]:
+def clark_west(y: F8, small: F8, large: F8, lags: int = 0) -> tuple[float, float]:
     """Statistic and one-sided p of nested forecasts of y (n,): `large` knows more than `small`.
 
     Clark and West (2007): the larger model's noise is taken off its loss, f = (y - s)^2 - (y - l)^2 + (s - l)^2; mean
-    over its HAC error. (0, 1) when the forecasts are the same; CausalityError below 50 rows.
+    over its HAC error, the window being `lags` rows or the usual one, whichever is longer. (0, 1) when the forecasts
+    are the same; CausalityError below 50 rows.
     """
-    if len(y) < FEWEST:
-        raise CausalityError(f"out-of-sample gain of {len(y)} forecasts asked, {FEWEST} are the least")
-    f = (y - small) ** 2 - (y - large) ** 2 + (small - large) ** 2
-    spread = float(long_run((f - f.mean())[:, None], bandwidth(len(f)))[0, 0])
+    return adjusted_gain((y - small) ** 2 - (y - large) ** 2 + (small - large) ** 2, lags)
+
+
+def adjusted_gain(f: F8, lags: int = 0) -> tuple[float, float]:
+    """Statistic and p of a mean above 0 of f (n,), the f above or its sums over pairs and a few bars, in order."""
+    if len(f) < FEWEST:
+        raise CausalityError(f"out-of-sample gain of {len(f)} forecasts asked, {FEWEST} are the least")
+    spread = float(long_run((f - f.mean())[:, None], max(bandwidth(len(f)), lags))[0, 0])
     if not spread > 0:
         return 0.0, 1.0
     z = float(f.sum()) / math.sqrt(spread)

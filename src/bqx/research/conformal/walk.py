@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.base.errors import UsageError
-from bqx.research.conformal.cqr import ENDS, LEAST_CELL, NOMINAL, Conformal, ends, rank, scores
+from bqx.research.conformal.cqr import LEAST_CELL, NOMINAL, Conformal, ends, rank, scores
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+LEAST_WINDOW = 250
+"""Scores a cell keeps at least, once it has them; a cell that began with more keeps as many as it began with."""
 
 
 class _Scores:
@@ -33,13 +35,12 @@ class _Scores:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A forecast whose label is not known yet."""
+    """A forecast whose label is not known yet; `home` is the cell whose scores made its interval, -1 all rows."""
 
-    position: int
     cell: int
     home: int
-    score: F8
-    missed: NDArray[np.bool_]
+    quantiles: F8
+    issued: F8
 
 
 class Walker:
@@ -53,12 +54,12 @@ class Walker:
         self.horizon, self.gamma = start.horizon, start.gamma
         self.cells = start.cells
         self.alpha = start.alpha.copy()
-        self._wait: deque[_Open] = deque()
+        self._open: dict[int, _Open] = {}
         self._held: dict[tuple[int, int], _Scores] = {}
         for cell in range(-1, start.cells.count):
             mine = start.score if cell < 0 else start.score[start.cell == cell]
             for k in range(len(NOMINAL)):
-                self._held[cell, k] = _Scores(mine[:, k].tolist(), max(len(mine), LEAST_CELL))
+                self._held[cell, k] = _Scores(mine[:, k].tolist(), max(len(mine), LEAST_WINDOW))
         self._last = -1
 
     def issue(self, position: int, cell: int, quantiles: F8) -> F8:
@@ -66,42 +67,42 @@ class Walker:
         if position <= self._last:
             raise UsageError(f"intervals are issued in order of time: {position} after {self._last}")
         self._last = position
-        issued: F8 = ends(quantiles[None], self._added(self._home(cell))[None])[0]
+        home = cell if cell >= 0 and len(self._held[cell, 0].ordered) >= LEAST_CELL else -1
+        held = [self._held[home, k].ordered for k in range(len(NOMINAL))]
+        added = np.array([line[rank(len(line), self.alpha[k, home])] for k, line in enumerate(held)])
+        issued: F8 = ends(quantiles[None], added[None])[0]
+        self._open[position] = _Open(cell, home, quantiles, issued)
         return issued
 
-    def expect(self, position: int, cell: int, quantiles: F8, issued: F8, y: float) -> None:
-        """Hand in the truth of a forecast; it is used by :meth:`settle` no earlier than h bars after `position`."""
-        if np.isfinite(y):
-            missed = np.array([not issued[2 * k] <= y <= issued[2 * k + 1] for k in range(len(ENDS))])
-            score = scores(quantiles[None], np.array([y]))[0]
-            self._wait.append(_Open(position, cell, self._home(cell), score, missed))
+    def learn(self, now: int, position: int, y: float) -> None:
+        """The truth of the forecast made at `position`, at bar `now`, h bars later or more; NaN drops the forecast.
 
-    def settle(self, position: int) -> None:
-        """Learn from every forecast whose label is known at `position`."""
-        while self._wait and self._wait[0].position + self.horizon <= position:
-            self._learn(self._wait.popleft())
+        UsageError when it cannot be known yet, or when no forecast of that bar waits for its truth.
+        """
+        if now < position + self.horizon:
+            raise UsageError(f"the label of bar {position} is known at {position + self.horizon}, not at {now}")
+        if position not in self._open:
+            raise UsageError(f"no forecast made at bar {position} waits for its truth")
+        made = self._open.pop(position)
+        if not np.isfinite(y):
+            return
+        score = scores(made.quantiles[None], np.array([y]))[0]
+        for k, nominal in enumerate(NOMINAL):
+            missed = not made.issued[2 * k] <= y <= made.issued[2 * k + 1]
+            moved = self.alpha[k, made.home] + self.gamma * (1.0 - nominal - missed)
+            self.alpha[k, made.home] = min(max(moved, -self.gamma), 1.0 + self.gamma)
+            for cell in {-1, made.cell}:
+                self._held[cell, k].add(float(score[k]))
 
     def run(self, position: I8, cell: I8, quantiles: F8, y: F8) -> F8:
-        """Intervals (n, 4) of rows in order of time, each made with what was known at its bar."""
+        """Intervals (n, 4) of rows in order of time, each made with what was known at its bar; NaN for NULL ones."""
         out = np.full((len(position), 2 * len(NOMINAL)), np.nan)
-        for t, (at, c) in enumerate(zip(position.tolist(), cell.tolist(), strict=True)):
-            self.settle(at)
+        due = 0
+        for t, now in enumerate(position.tolist()):
+            while position[due] + self.horizon <= now:
+                if int(position[due]) in self._open:
+                    self.learn(now, int(position[due]), float(y[due]))
+                due += 1
             if np.isfinite(quantiles[t]).all():
-                out[t] = self.issue(at, c, quantiles[t])
-                self.expect(at, c, quantiles[t], out[t], float(y[t]))
+                out[t] = self.issue(now, int(cell[t]), quantiles[t])
         return out
-
-    def _home(self, cell: int) -> int:
-        return cell if cell >= 0 and len(self._held[cell, 0].ordered) >= LEAST_CELL else -1
-
-    def _added(self, home: int) -> F8:
-        held = [self._held[home, k].ordered for k in range(len(NOMINAL))]
-        return np.array([line[rank(len(line), self.alpha[k, home])] for k, line in enumerate(held)])
-
-    def _learn(self, known: _Open) -> None:
-        for k, nominal in enumerate(NOMINAL):
-            moved = self.alpha[k, known.home] + self.gamma * (1.0 - nominal - float(known.missed[k]))
-            self.alpha[k, known.home] = min(max(moved, -self.gamma), 1.0 + self.gamma)
-            self._held[-1, k].add(float(known.score[k]))
-            if known.cell >= 0:
-                self._held[known.cell, k].add(float(known.score[k]))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from bqx.research.estimators.contract import Forecaster
-from bqx.research.estimators.registry import estimators, forecaster
+from bqx.research.estimators.registry import estimator_class, estimators, forecaster
 
-__all__ = ["Forecaster", "estimators", "forecaster"]
+__all__ = ["Forecaster", "estimator_class", "estimators", "forecaster"]

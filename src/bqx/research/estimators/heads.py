@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.research.estimators.registry import estimators
+from bqx.research.estimators.registry import estimator_class
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -40,5 +40,5 @@ def head_class(estimator: str, kind: str) -> Any:
     from bqx.research.estimators.location_scale import location_scale
     from bqx.research.estimators.tree_heads import tree_head
 
-    known = estimators()[estimator]
+    known = estimator_class(estimator)
     return tree_head(known, kind) if issubclass(known, Boosting) else location_scale(known, kind)

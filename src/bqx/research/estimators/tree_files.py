@@ -1,4 +1,4 @@
-"""Boosters as files of their own library's text format, numbered."""
+"""Boosters as files of their own library's text format; each name says which it is of how many."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from bqx.research.estimators.engine import Engine
 
 
 def model_files(engine: Engine, models: Sequence[Any]) -> dict[str, bytes]:
-    return {f"booster_{k:02}{engine.suffix}": engine.dump(m) for k, m in enumerate(models)}
+    return {_name(k, len(models), engine): engine.dump(m) for k, m in enumerate(models)}
 
 
 def load_models(engine: Engine, files: Mapping[str, bytes]) -> list[Any]:
-    """Boosters in order of their numbers; ArtefactError when one is absent or none is there."""
-    count = sum(name.startswith("booster_") for name in files)
-    wanted = [f"booster_{k:02}{engine.suffix}" for k in range(count)]
-    if not count or any(name not in files for name in wanted):
+    """Boosters in order; ArtefactError when one is absent or none is there."""
+    found = [name for name in files if name.startswith("booster_")]
+    count = len(found)
+    wanted = [_name(k, count, engine) for k in range(count)]
+    if not count or sorted(found) != sorted(wanted):
         raise ArtefactError(f"boosters are absent or misnamed: {sorted(files)}")
     return [engine.load(files[name]) for name in wanted]
+
+
+def _name(k: int, count: int, engine: Engine) -> str:
+    return f"booster_{k + 1:02}_of_{count:02}{engine.suffix}"

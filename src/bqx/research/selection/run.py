@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +15,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bqx.base.atomic import replacing, write_text
+from bqx.base.atomic import write_bytes, write_text
 from bqx.base.errors import SelectionError, UsageError
 from bqx.base.runlog import current_run
-from bqx.market.calendar import datetime_of
+from bqx.build.engines import map_units
+from bqx.build.executor import Executor
 from bqx.research.dataset import Dataset, Sample, check_name
 from bqx.research.estimators import forecaster
-from bqx.research.selection.comparators import NAMES, comparator_losses
-from bqx.research.selection.fold import select_fold
-from bqx.research.selection.mask import Mask
+from bqx.research.selection.comparators import NAMES
 from bqx.research.selection.options import Options
+from bqx.research.selection.unit import Made, item_of, made_of, select
 from bqx.research.target_set import research_targets
 from bqx.research.trials import Trial, Trials
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 FOLDER = "selections"
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -49,11 +49,14 @@ def run_selection(
     workers: int = 1,
     compare: bool = True,
     note: Note = lambda _: None,
+    engine: str | Executor = "threads",
 ) -> dict[str, Any]:
     """One mask a pair and fold under `selections/NAME`; gives back the manifest.
 
-    compare : fit the comparators on each fold's test block too. Interrupted, the same call goes on with the next fold;
-    SelectionError when the name belongs to another dataset or other options, or when quotas cannot be met.
+    engine : threads does one fold after the other with `workers` threads; processes or dask://host:port does folds
+    side by side, `workers` of them (0 for all there are), with one thread each. compare : fit the comparators on each
+    fold's test block too. Interrupted, the same call goes on with the next fold; SelectionError when the name belongs
+    to another dataset or other options, or when quotas cannot be met.
     """
     o, project = options or Options(), dataset.project
     folder = project.root / FOLDER / check_name(name)
@@ -62,18 +65,40 @@ def run_selection(
     ledger = Trials(project.root)
     ahead = todo(dataset, name, pairs, folds)
     seconds: list[float] = []
-    sample: Sample | None = None
-    for number, (pair, fold) in enumerate(ahead, start=1):
-        if sample is None or sample.pair != pair:
-            sample = dataset.sample(pair, every=o.every)
-        began = time.perf_counter()
-        result = _fold(dataset, sample, fold, folder, o, workers, compare)
-        ledger.record(_trials(dataset, pair, fold, o, result, compare))
-        seconds.append(time.perf_counter() - began)
-        left = len(ahead) - number
-        more = f", about {left * np.mean(seconds) / 60:.0f} min left" if left else ""
-        note(f"{pair} fold {fold}: {result['certified']} certified, {seconds[-1]:.0f} s{more}")
+    began = time.perf_counter()
+    with closing(_made(dataset, ahead, o, workers, compare, engine, note)) as folds_made:
+        for number, (pair, fold, made) in enumerate(folds_made, start=1):
+            result = _write(folder / f"{pair}_{fold}", made)
+            ledger.record(_trials(dataset, pair, fold, o, result, compare))
+            seconds.append(time.perf_counter() - began - sum(seconds))
+            left = len(ahead) - number
+            more = f", about {left * np.mean(seconds) / 60:.0f} min left" if left else ""
+            note(f"{pair} fold {fold}: {result['certified']} certified, {seconds[-1]:.0f} s{more}")
     return write_manifest(project, folder, name)
+
+
+def _made(
+    dataset: Dataset,
+    ahead: Sequence[tuple[str, int]],
+    o: Options,
+    workers: int,
+    compare: bool,
+    engine: str | Executor,
+    note: Note,
+) -> Generator[tuple[str, int, Made]]:
+    """(pair, fold, what was made) of the folds ahead, as they come."""
+    if engine != "threads":
+        items = [item_of(dataset, pair, fold, o, 1, compare) for pair, fold in ahead]
+        with closing(map_units(engine, "bqx.research.selection.unit:run", items, workers=workers, note=note)) as found:
+            for at, answer in found:
+                yield (*ahead[at], made_of(answer))
+        return
+    sample: Sample | None = None
+    for pair, fold in ahead:
+        if sample is None or sample.pair != pair:
+            sample = None  # so that there is one in memory, not two
+            sample = dataset.sample(pair, every=o.every)
+        yield pair, fold, select(dataset, sample, fold, o, workers, compare)
 
 
 def todo(
@@ -179,48 +204,13 @@ def _begin(folder: Path, head: dict[str, Any]) -> None:
     write_text(path, json.dumps(head, indent=1) + "\n")
 
 
-def _fold(
-    dataset: Dataset, sample: Sample, number: int, folder: Path, o: Options, workers: int, compare: bool
-) -> dict[str, Any]:
-    plan = dataset.splits
-    train, test = plan.rows(sample.position)[number]
-    Y = np.column_stack([t.value(sample.labels) for t in research_targets()])
-    began = time.perf_counter()
-    mask = select_fold(
-        sample.X, Y, sample.position, sample.seg_age, sample.in_stream, sample.chosen, train,
-        horizon=plan.horizon, embargo=plan.embargo, options=o, workers=workers,
-    )  # fmt: skip
-    spent = {**mask.seconds, "selection": round(time.perf_counter() - began, 2)}
-    stem = folder / f"{sample.pair}_{number}"
-    with replacing(stem.with_suffix(".parquet")) as temp:
-        mask.table.write_parquet(temp, compression="zstd")
-    if compare:
-        began = time.perf_counter()
-        kept = np.flatnonzero(mask.table["borda"].is_not_null().to_numpy())
-        found = comparator_losses(
-            sample.X, Y, sample.position, sample.chosen, kept, np.flatnonzero(mask.selected), train, test,
-            horizon=plan.horizon, embargo=plan.embargo, options=o, workers=workers,
-        )  # fmt: skip
-        spent["comparators"] = round(time.perf_counter() - began, 2)
-        with replacing(stem.with_suffix(".npz")) as temp, temp.open("wb") as out:
-            np.savez(out, **found)  # type: ignore[arg-type]
-    result = _result(dataset, sample, number, mask, test, spent)
+def _write(stem: Path, made: Made) -> dict[str, Any]:
+    """A fold's files, its result last: with that it is done."""
+    result, files = made
+    for suffix, data in files.items():
+        write_bytes(stem.with_suffix(suffix), data)
     write_text(stem.with_suffix(".json"), json.dumps(result) + "\n")
     return result
-
-
-def _result(
-    dataset: Dataset, sample: Sample, number: int, mask: Mask, test: I8, seconds: dict[str, float]
-) -> dict[str, Any]:
-    calendar = dataset.project.calendar
-    when = [datetime_of(calendar.at_ordinal(int(p))).isoformat() for p in
-            (mask.first, mask.last, sample.position[test[0]], sample.position[test[-1]])]  # fmt: skip
-    return {
-        "pair": sample.pair, "fold": number, "digest": mask.digest, "train": when[:2], "test": when[2:],
-        "rows": mask.rows, "test_rows": len(test), "kept": int(mask.table["borda"].is_not_null().sum()),
-        "selected": int(mask.selected.sum()), "clusters": mask.clusters, "shrinkage": mask.shrinkage,
-        "false_picks_bound": mask.bound, **mask.counts(), "seconds": seconds,
-    }  # fmt: skip
 
 
 def _trials(dataset: Dataset, pair: str, fold: int, o: Options, result: dict[str, Any], compare: bool) -> list[Trial]:

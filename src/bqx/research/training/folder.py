@@ -105,6 +105,11 @@ class Run:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return data if data.get("run_hash") == self.hash else None
 
+    @property
+    def closed(self) -> bool:
+        """Quarantined and not signed: its figures are kept back."""
+        return self.state == "quarantined" and self.signed is None
+
     def forecast_path(self, pair: str, horizon: int) -> Path:
         return self.folder / "forecasts" / f"{pair}_{horizon}.parquet"
 
@@ -134,7 +139,7 @@ def open_run(project: Project, name: str) -> Run:
     """A run by name; UsageError lists what there is."""
     folder = project.root / FOLDER / check_name(name)
     if not (folder / HEAD).is_file():
-        have = ", ".join(names(project.root)) or "none: `bqx train run NAME --dataset D`"
+        have = ", ".join(names(project.root)) or "none: `bqx train NAME --dataset D`"
         raise UsageError(f"no training run {name!r}", fix=f"there is {have}")
     return Run.read(folder)
 

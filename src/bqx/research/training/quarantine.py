@@ -11,12 +11,10 @@ def check_quarantine(run: Run) -> None:
 
     A run is usable when it is done, or quarantined and signed by somebody who had L1-L6 run again.
     """
-    if run.state == "quarantined":
-        if run.signed is None:
-            reasons = "; ".join(run.head["result"].get("too_good", [])) or "L14"
-            raise QuarantinedError(f"run {run.name} is quarantined: {reasons}", where=str(run.folder))
-        return
-    if run.state != "done":
+    if run.closed:
+        reasons = "; ".join(run.head["result"].get("too_good", [])) or "L14"
+        raise QuarantinedError(f"run {run.name} is quarantined: {reasons}", where=str(run.folder))
+    if run.state not in ("done", "quarantined"):
         raise TrainingError(
             f"run {run.name} is {'not finished' if run.state == 'training' else 'short of its quorum'}",
             where=str(run.folder),

@@ -54,6 +54,8 @@ class LiveRun:
                 taken += 1
                 told(self.engine)
                 self.engine.prepare()
+                if taken == minutes:
+                    return
             if bars is None:
                 return
 

@@ -10,6 +10,7 @@ from bqx.base.errors import Unsupported
 from bqx.store import collect, read
 from bqx.store.compact import Compacted
 from bqx.store.contract import PartitionInfo, Problem, Receipt, digest
+from bqx.store.files import LocalFiles
 from bqx.store.known import AsOf
 from bqx.store.listing import list_partitions
 from bqx.store.partition import PartitionKey, check_dataset
@@ -110,7 +111,7 @@ class PostgresStore:
         self, *, keep_generations: int = 1, dry_run: bool = False, min_age_s: float | None = None
     ) -> collect.Collected:
         return collect.gc(
-            self.root,
+            LocalFiles(self.root),
             self.manifest,
             keep_generations=keep_generations,
             dry_run=dry_run,

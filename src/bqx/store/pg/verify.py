@@ -9,6 +9,7 @@ from typing import cast
 from bqx.base.errors import RoleError, StoreError, TablesError
 from bqx.store.content import content_hash
 from bqx.store.contract import PartitionInfo, Problem
+from bqx.store.files import LocalFiles
 from bqx.store.fingerprint import ts_fingerprint
 from bqx.store.listing import list_partitions
 from bqx.store.partition import PartitionKey
@@ -48,7 +49,7 @@ def verify(root: Path, manifest: PgManifest, *, deep: bool = False) -> list[Prob
                 problems.append(Problem(info.name, info.pieces[0].path, wrong, fix))
         if deep:
             problems += _unlisted(pg, manifest, filled - {info.name for info in infos})
-    return problems + check_bars(root, manifest, deep)
+    return problems + check_bars(LocalFiles(root), manifest, deep)
 
 
 def ready(manifest: PgManifest, keys: Iterable[PartitionKey]) -> None:

@@ -25,9 +25,7 @@ I8 = NDArray[np.int64]
 
 
 @kernel
-def enter(
-    raw: F8, r: int, back: int, opens: I8, number: int, ends: F8, memory: F8, run: F8, last: F8
-) -> None:
+def enter(raw: F8, r: int, back: int, opens: I8, number: int, ends: F8, memory: F8, run: F8, last: F8) -> None:
     """A segment begins at row r: the rows before it in its coordinates, and the run of equal values they end with."""
     first = splice_past(raw, r, back, opens, number, ends, memory)
     run[:], last[:] = 0.0, np.nan
@@ -65,10 +63,8 @@ class Line(Spliced):
     ) -> tuple[F8, ...]:
         out = empties(x, 2)
         ends = levels[1] if across and levels is not None else NO_ENDS
-        place = (window - 1 if across else 0, self.starts(block), block.number, ends)
-        _line(
-            x, seg_age, block.row, window, need, *place, self.raw, self.memory, self.state, self.run, self.last, out
-        )  # fmt: skip
+        mine = (self.starts(block), block.number, ends, self.raw, self.memory, self.state, self.run, self.last)
+        _line(x, seg_age, block.row, window, need, window - 1 if across else 0, *mine, out)
         return out
 
 
@@ -77,7 +73,7 @@ stepper("lines.line")(Line)
 
 @stepper("lines.slope")
 class Slope(Line):
-    def __call__(  # type: ignore[override] - the slope alone
+    def __call__(  # type: ignore[override]
         self, block: Block, x: F8, seg_age: I4, window: int, need: int, across: bool, levels: Levels | None = None
     ) -> F8:
         return super().__call__(block, x, seg_age, window, need, across, levels)[0]
@@ -117,9 +113,10 @@ class SlopeT(Spliced):
     ) -> F8:  # fmt: skip
         out = np.empty(x.shape)
         ends = levels[1] if across and levels is not None else NO_ENDS
-        place = (window - 1 if across else 0, self.starts(block), block.number, ends)
-        mine = (self.raw, self.memory, self.state, self.blocks, self.run, self.last)
-        _slope_t(x, seg_age, block.row, window, need, lag, *place, *mine, out)
+        place = (self.starts(block), block.number, ends, self.raw, self.memory)
+        back = window - 1 if across else 0
+        mine = (*place, self.state, self.blocks, self.run, self.last)
+        _slope_t(x, seg_age, block.row, window, need, lag, back, *mine, out)
         return out
 
 
@@ -139,7 +136,8 @@ def _parabola(
 class Parabola(Held):
     def __init__(self, x: F8, seg_age: I4, window: int, need: int) -> None:
         lanes = x.shape[1]
-        self.memory, self.state, self.work = ring(window + 1, lanes), position_state(window, lanes), np.zeros((WORK, lanes))
+        self.memory, self.state = ring(window + 1, lanes), position_state(window, lanes)
+        self.work = np.zeros((WORK, lanes))
         self.run, self.last = np.zeros(lanes), np.full(lanes, np.nan)
 
     def __call__(self, block: Block, x: F8, seg_age: I4, window: int, need: int) -> tuple[F8, ...]:

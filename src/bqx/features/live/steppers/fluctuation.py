@@ -53,6 +53,24 @@ def _join(older: F8, newer: F8, b: int, out: F8) -> None:
 
 
 @kernel
+def _join_whole(older: F8, newer: F8, b: int, out: F8) -> None:
+    """:func:`_join` of boxes without a hole, with its bits: what is the same in all lanes is worked out once."""
+    na, nb = older[COUNT, 0], newer[COUNT, 0]
+    n = na + nb
+    xa = older[PLACE, 0] - b
+    away, weight, share = newer[PLACE, 0] - xa, (na * nb) / n, nb / n
+    place = xa + (away * nb) / n
+    spread = (older[SPREAD, 0] + newer[SPREAD, 0]) + (away * away * (na * nb)) / n
+    for j in range(out.shape[1]):
+        d = newer[MEAN, j] - older[MEAN, j]
+        mean = older[MEAN, j] + d * share
+        square = (older[SQUARE, j] + newer[SQUARE, j]) + (d * d) * weight
+        cross = (older[CROSS, j] + newer[CROSS, j]) + (d * away) * weight
+        out[MEAN, j], out[SQUARE, j], out[CROSS, j] = mean, square, cross
+        out[COUNT, j], out[PLACE, j], out[SPREAD, j] = n, place, spread
+
+
+@kernel
 def _error(box: F8, out: F8, points: F8) -> None:
     """`boxes._error_holes` of one row."""
     for j in range(len(out)):
@@ -64,22 +82,28 @@ def _error(box: F8, out: F8, points: F8) -> None:
 
 
 @kernel
-def _take(y: F8, row: int, r: int, tables: Tables, rings: Rings, spare: F8) -> None:
-    """The boxes that end in row r, whose values stand in row `row` of y."""
+def _take(y: F8, row: int, r: int, tables: Tables, rings: Rings, spare: F8, run: I8) -> None:
+    """The boxes that end in row r, whose values stand in row `row` of y. run : rows without a hole up to here."""
     sizes, _, first, many = tables
     boxes, errors, points = rings
     levels, rows = len(boxes), boxes.shape[1]
-    now = r % rows
+    now, holes = r % rows, 0
     for j in range(y.shape[1]):
         v = y[row, j]
         valid = v == v
+        holes += 0 if valid else 1
         single = boxes[0, now]
         single[MEAN, j] = v if valid else 0.0
         single[SQUARE, j], single[CROSS, j] = 0.0, 0.0
         single[COUNT, j], single[PLACE, j], single[SPREAD, j] = 1.0 if valid else 0.0, 0.0, 0.0
+    run[0] = 0 if holes else run[0] + 1
     for k in range(1, levels):
         half = 1 << (k - 1)
-        _join(boxes[k - 1, (r - half) % rows], boxes[k - 1, now], half, boxes[k, now])
+        older, newer = boxes[k - 1, (r - half) % rows], boxes[k - 1, now]
+        if run[0] >= 2 * half:
+            _join_whole(older, newer, half, boxes[k, now])
+        else:
+            _join(older, newer, half, boxes[k, now])
     for i in range(len(sizes)):
         n = sizes[i]
         # from the oldest and smallest part to the newest and largest; `end` is where a part ends
@@ -89,7 +113,10 @@ def _take(y: F8, row: int, r: int, tables: Tables, rings: Rings, spare: F8) -> N
                 end += 1 << k
                 part = boxes[k, end % rows]
                 if begun:
-                    _join(box, part, 1 << k, spare[into])
+                    if run[0] >= n:
+                        _join_whole(box, part, 1 << k, spare[into])
+                    else:
+                        _join(box, part, 1 << k, spare[into])
                     box, into = spare[into], 1 - into
                 else:
                     box, begun = part, True
@@ -120,15 +147,20 @@ def _sum(x: F8, first: int, many: int, r: int, stride: int, terms: int, held: F8
 
 
 @kernel
-def _emit(r: int, window: int, weights: F8, tables: Tables, rings: Rings, held: F8, sums: F8, out: F8) -> None:
-    """Exponents of the windows that end in row r into out (pairs,)."""
+def _emit(
+    r: int, window: int, whole: bool, weights: F8, tables: Tables, rings: Rings, held: F8, sums: F8, out: F8
+) -> None:  # fmt: skip
+    """Exponents of the windows that end in row r into out (pairs,). whole : they have no hole."""
     sizes, _, first, many = tables
     out[:] = 0.0
     for i in range(len(sizes)):
         if weights[i] != 0.0:
             terms, half = window // sizes[i], 0.5 * weights[i]
             _sum(rings[1], first[i], many[i], r, sizes[i], terms, held, sums[0])
-            _sum(rings[2], first[i], many[i], r, sizes[i], terms, held, sums[1])
+            if whole:
+                sums[1] = float(sizes[i] * terms)
+            else:
+                _sum(rings[2], first[i], many[i], r, sizes[i], terms, held, sums[1])
             for j in range(len(out)):
                 n = sums[1, j]
                 v = sums[0, j] * (1.0 / (n if n > 0.0 else 1.0))
@@ -147,7 +179,7 @@ def _count(memory: F8, r: int, sign: float, valid: F8) -> None:
 @kernel
 def _exponents(
     y: F8, seg_age: I4, row: int, windows: I8, needs: I8, inside: NDArray[np.bool_], back: int, opens: I8, number: int,
-    ends: F8, raw: F8, memory: F8, tables: Tables, rings: Rings, valid: F8, work: tuple[F8, F8, F8], out: F8,
+    ends: F8, raw: F8, memory: F8, tables: Tables, rings: Rings, valid: F8, run: I8, work: tuple[F8, F8, F8], out: F8,
 ) -> None:  # fmt: skip
     now = number
     spare, held, sums = work
@@ -158,9 +190,9 @@ def _exponents(
         if age == 0:
             first = splice_past(raw, r, back, opens, now, ends, memory)
             rings[0][:], rings[1][:], rings[2][:] = 0.0, 0.0, 0.0
-            valid[:] = 0.0
+            valid[:], run[0] = 0.0, 0
             for k in range(first, r):
-                _take(memory, k % len(memory), k, tables, rings, spare)
+                _take(memory, k % len(memory), k, tables, rings, spare, run)
                 for w in range(len(windows)):
                     if k >= r - windows[w]:
                         _count(memory, k, 1.0, valid[w])
@@ -168,10 +200,11 @@ def _exponents(
             _count(memory, r - windows[w], -1.0, valid[w])
         put(raw, r, y, i)
         put(memory, r, y, i)
-        _take(y, i, r, tables, rings, spare)
+        _take(y, i, r, tables, rings, spare, run)
         for w in range(len(windows)):
             _count(memory, r, 1.0, valid[w])
-            _emit(r, windows[w], tables[1][w], tables, rings, held, sums, out[w, i])
+            full = run[0] >= windows[w]
+            _emit(r, windows[w], full, tables[1][w], tables, rings, held, sums, out[w, i])
             whole = not inside[w] or age >= windows[w] - 1
             for j in range(y.shape[1]):
                 out[w, i, j] = out[w, i, j] if valid[w, j] >= needs[w] and whole else np.nan
@@ -192,7 +225,7 @@ def _tables(windows: Sequence[int]) -> Tables:
 
 @stepper("fluctuation.fluctuation_exponents")
 class Exponents(Spliced):
-    """rings : boxes, errors and points; valid : values of each window."""
+    """rings : boxes, errors and points. valid : values of each window. run : rows without a hole at the end."""
 
     def __init__(
         self, y: F8, seg_age: I4, segment: I4, ends: F8, windows: Sequence[int], needs: Sequence[int],
@@ -204,7 +237,7 @@ class Exponents(Spliced):
         largest, rows = int(self.tables[0][-1]), int(self.tables[3].sum())
         boxes = np.zeros((largest.bit_length(), largest + 1, HELD_WITH_HOLES, lanes))
         self.rings = (boxes, np.zeros((rows, lanes)), np.zeros((rows, lanes)))
-        self.valid = np.zeros((len(windows), lanes))
+        self.valid, self.run = np.zeros((len(windows), lanes)), np.zeros(1, dtype=np.int64)
 
     def __call__(
         self, block: Block, y: F8, seg_age: I4, segment: I4, ends: F8, windows: Sequence[int], needs: Sequence[int],
@@ -213,8 +246,8 @@ class Exponents(Spliced):
         lanes = y.shape[1]
         out = np.empty((len(windows), *y.shape))
         rules = (np.array(windows, np.int64), np.array(needs, np.int64), np.array(inside, np.bool_))
-        place = (seen_before(windows, inside), self.starts(block), block.number, ends)
+        place = (*rules, seen_before(windows, inside), self.starts(block), block.number, ends)
         work = (np.empty((2, HELD_WITH_HOLES, lanes)), np.empty((max(windows), lanes)), np.empty((2, lanes)))
-        mine = (self.raw, self.memory, self.tables, self.rings, self.valid, work)
-        _exponents(y, seg_age, block.row, *rules, *place, *mine, out)
+        mine = (*place, self.raw, self.memory, self.tables, self.rings, self.valid, self.run, work)
+        _exponents(y, seg_age, block.row, *mine, out)
         return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ class Held(Stepper):
         return found
 
 
+@overload
+def empties(x: NDArray[Any], count: Literal[2]) -> tuple[F8, F8]: ...
+@overload
+def empties(x: NDArray[Any], count: Literal[3]) -> tuple[F8, F8, F8]: ...
+@overload
+def empties(x: NDArray[Any], count: Literal[4]) -> tuple[F8, F8, F8, F8]: ...
+@overload
+def empties(x: NDArray[Any], count: int) -> tuple[F8, ...]: ...
 def empties(x: NDArray[Any], count: int) -> tuple[F8, ...]:
     """Room for `count` answers of the shape of x."""
     return tuple(np.empty(x.shape) for _ in range(count))

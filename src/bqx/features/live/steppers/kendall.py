@@ -115,9 +115,9 @@ class Taus(Spliced):
     ) -> F8:  # fmt: skip
         out = np.empty((len(windows), *y.shape))
         rules = (np.array(windows, np.int64), np.array(needs, np.int64), np.array(inside, np.bool_))
-        place = (seen_before(windows, inside), self.starts(block), block.number, ends)
+        place = (*rules, seen_before(windows, inside), self.starts(block), block.number, ends)
         scratch = np.empty((2, y.shape[1]), dtype=np.int32)
-        _taus(y, seg_age, block.row, *rules, *place, self.raw, self.memory, self.states, scratch, out)
+        _taus(y, seg_age, block.row, *place, self.raw, self.memory, self.states, scratch, out)
         return out
 
 

@@ -155,7 +155,8 @@ def _weighted(
 class WeightedMean(Stepper):
     def __init__(self, x: F8, v: F8, seg_age: I4, window: int, need: int) -> None:
         lanes = x.shape[1]
-        self.xs, self.vs, self.state = ring(window + 1, lanes), ring(window + 1, lanes), np.zeros((WEIGHTED_ROWS, lanes))
+        self.xs, self.vs = ring(window + 1, lanes), ring(window + 1, lanes)
+        self.state = np.zeros((WEIGHTED_ROWS, lanes))
 
     def __call__(self, block: Block, x: F8, v: F8, seg_age: I4, window: int, need: int) -> F8:
         out = np.empty(x.shape)
@@ -222,7 +223,8 @@ def _slopes(
 class SlopesAcross(Held):
     def __init__(self, y: F8, x: F8, seg_age: I4, window: int, need: int) -> None:
         lanes = x.shape[1]
-        self.ys, self.xs, self.state = ring(window + 1, lanes), ring(window + 1, lanes), np.zeros((PRODUCT_ROWS, lanes))
+        self.ys, self.xs = ring(window + 1, lanes), ring(window + 1, lanes)
+        self.state = np.zeros((PRODUCT_ROWS, lanes))
         self.runs = (np.zeros(lanes), np.full(lanes, np.nan))
 
     def __call__(self, block: Block, y: F8, x: F8, seg_age: I4, window: int, need: int) -> F8:

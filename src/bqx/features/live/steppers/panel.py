@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,9 +41,7 @@ class GroupCorrelations(Held):
         lanes = x.shape[1]
         self.memory, self.sums = ring(window + 1, lanes), pair_sums(lanes)
 
-    def __call__(
-        self, block: Block, x: F8, seg_age: I4, window: int, need: int, groups: Three
-    ) -> tuple[F8, ...]:
+    def __call__(self, block: Block, x: F8, seg_age: I4, window: int, need: int, groups: Three) -> tuple[F8, ...]:
         out, lanes = empties(x, 3), x.shape[1]
         room = np.empty(lanes * (lanes - 1) // 2)
         _groups(x, seg_age, block.row, window, need, groups, self.memory, self.sums, room, out)
@@ -135,7 +131,7 @@ class Weekly(Stepper):
 
     def __call__(self, block: Block, x: F8, week: I4, slot: I4, slots: int, least: float = FLOOR) -> F8:
         out, state = np.empty(x.shape), np.empty((STATE_ROWS, x.shape[1]))
-        mine: tuple[Any, ...] = (self.scored, self.memory, self.place, self.latest, state)
+        mine = (self.scored, self.memory, self.place, self.latest, state)
         _weekly(x, block.row, week, slot, float(least), *mine, out)
         return out
 

@@ -227,7 +227,7 @@ class Cusum(Stepper):
 @kernel
 def _hysteresis(
     x: F8, row: int, number: int, opens: I8, levels: Levels, middle: float, cap: float, horizon: int, burn: int,
-    state: F8, flags: F8, out: Three,
+    state: F8, flags: NDArray[np.int8], out: Three,
 ) -> None:  # fmt: skip
     now = 0
     for i in range(len(x)):
@@ -246,14 +246,15 @@ def _hysteresis(
 
 @stepper("hysteresis.hysteresis")
 class Hysteresis(Stepper):
-    """state, flags : a trajectory each; flags are the changes of the last `horizon` minutes."""
+    """state, flags : a trajectory each; flags (0, 1, bytes) are the changes of the last `horizon` minutes."""
 
     def __init__(
         self, x: F8, seg_age: I4, levels: Levels, middle: float, cap: int = CAP, horizon: int = HORIZON,
         burn: int = BURN,
     ) -> None:  # fmt: skip
         many, lanes = slots(burn), x.shape[1]
-        self.state, self.flags = np.zeros((many, STATE_ROWS, lanes)), np.zeros((many, horizon, lanes))
+        self.state = np.zeros((many, STATE_ROWS, lanes))
+        self.flags = np.zeros((many, horizon, lanes), dtype=np.int8)
 
     def __call__(
         self, block: Block, x: F8, seg_age: I4, levels: Levels, middle: float, cap: int = CAP, horizon: int = HORIZON,
@@ -261,8 +262,8 @@ class Hysteresis(Stepper):
     ) -> tuple[F8, ...]:  # fmt: skip
         out = empties(x, 3)
         place = (block.row, block.number, block.opens)
-        rule = (levels, float(middle), float(cap), horizon, burn)
-        _hysteresis(x, *place, *rule, self.state, self.flags, out)
+        rule = (*place, levels, float(middle), float(cap), horizon, burn)
+        _hysteresis(x, *rule, self.state, self.flags, out)
         return out
 
 
@@ -315,6 +316,6 @@ class ChangePoints(Stepper):
         """wanted : of the segments `block.opens`, not of those in the panel."""
         out, now = empties(x, 2 * QUANTITIES), np.empty(QUANTITIES)
         place = (block.row, block.number, block.opens, wanted)
-        rule = (hazards, need, burn, least, fine, constants())
-        _change_points(x, variance, *place, *rule, self.runs, self.heads, now, out)
+        rule = (*place, hazards, need, burn, least, fine, constants())
+        _change_points(x, variance, *rule, self.runs, self.heads, now, out)
         return out

@@ -19,7 +19,7 @@ from bqx.features.live.block import Block
 from bqx.features.live.steppers.held import Held
 from bqx.features.live.steppers.rings import put
 from bqx.features.live.steppers.spliced import Spliced, splice_past
-from bqx.features.live.tape import Stepper, ring
+from bqx.features.live.tape import ring
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
@@ -29,14 +29,24 @@ Sides = Callable[[F8], Two]
 
 
 @kernel
+def _put_both(rings: Two, r: int, a: F8, b: F8, i: int) -> None:
+    """Row i of both as row r of the rings, NaN where one is."""
+    row = r % len(rings[0])
+    for j in range(a.shape[1]):
+        hole = (a[i, j] != a[i, j]) | (b[i, j] != b[i, j])
+        rings[0][row, j] = np.nan if hole else a[i, j]
+        rings[1][row, j] = np.nan if hole else b[i, j]
+
+
+@kernel
 def _begin(a: F8, b: F8, r: int, rings: Two, run: F8, last: F8, line: F8) -> None:
     """The rows a, b before row r; a line is drawn later."""
     run[:], last[:] = 0.0, np.nan
     line[:] = np.nan
     for i in range(len(a)):
-        put(rings[0], r - len(a) + i, a, i)
-        put(rings[1], r - len(a) + i, b, i)
-        equal_run_step(b, i, run, last)
+        row = r - len(a) + i
+        _put_both(rings, row, a, b, i)
+        equal_run_step(rings[1], row % len(rings[1]), run, last)
 
 
 @kernel
@@ -45,8 +55,7 @@ def _residuals(
     state: F8, run: F8, last: F8, line: F8, out: F8,
 ) -> None:  # fmt: skip
     for i in range(len(a)):
-        put(rings[0], r + i, a, i)
-        put(rings[1], r + i, b, i)
+        _put_both(rings, r + i, a, b, i)
         residual_step(
             rings[0], rings[1], r + i, floor, age + i, begins and i == 0, window, need, every, state, run, last, line,
             out, i,
@@ -66,20 +75,14 @@ class Regression(Held):
     def begin(self, a: F8, b: F8, r: int) -> None:
         """Sums begin anew at row r; a, b : up to window - 1 rows before it."""
         self.floor[0] = r - len(a)
-        _begin(*_holed(a, b), r, self.rings, self.run, self.last, self.line)
+        _begin(a, b, r, self.rings, self.run, self.last, self.line)
 
     def take(self, a: F8, b: F8, r: int, age: int, begins: bool) -> F8:
         """Residuals of rows r and later, the first `age` bars into the segment."""
         out = np.empty(a.shape)
-        place = (r, int(self.floor[0]), age, begins)
-        mine = (self.rings, self.state, self.run, self.last, self.line)
-        _residuals(*_holed(a, b), *place, *self._rule, *mine, out)
+        place = (r, int(self.floor[0]), age, begins, *self._rule)
+        _residuals(a, b, *place, self.rings, self.state, self.run, self.last, self.line, out)
         return out
-
-
-def _holed(a: F8, b: F8) -> Two:
-    hole = np.isnan(a) | np.isnan(b)
-    return np.where(hole, np.nan, a), np.where(hole, np.nan, b)
 
 
 @kernel
@@ -231,15 +234,7 @@ class Relation(Spliced):
     def __call__(self, block: Block, levels: F8, ends: F8, window: int, need: int, every: int) -> F8:
         """levels, ends : of the members. Shape (rows,)."""
         out = np.empty(len(levels))
-        place = (self.starts(block), block.number, ends)
-        mine = (self.raw, self.memory, self.sums, self.vector, self.shift, self.count)
-        _relation(levels, block.age, block.row, window, need, every, *place, *mine, out)
+        place = (self.starts(block), block.number, ends, self.raw, self.memory)
+        mine = (*place, self.sums, self.vector, self.shift, self.count)
+        _relation(levels, block.age, block.row, window, need, every, *mine, out)
         return out
-
-
-class Standing(Stepper):
-    """An estimate in force. values : (pairs, parameters). since : its point, or -1; which point was looked at last."""
-
-    def __init__(self, lanes: int, parameters: int) -> None:
-        self.values = np.full((lanes, parameters), np.nan)
-        self.since, self.looked = np.full(1, -1, dtype=np.int64), np.full(1, -1, dtype=np.int64)

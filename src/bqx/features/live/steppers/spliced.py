@@ -23,8 +23,9 @@ NO_ENDS = np.empty((0, 0))
 
 @kernel
 def splice_past(raw: F8, r: int, back: int, opens: I8, number: int, ends: F8, memory: F8) -> int:
-    """Up to `back` rows before row r, the first of segment `number`, from the ring `raw` into the ring `memory`, counted
-    from the segment's zero; others are emptied. opens : starts of the segments from 0 on. The first row taken over."""
+    """Up to `back` rows before row r, the first of segment `number`, from the ring `raw` into the ring `memory`,
+    counted from the segment's zero; others are emptied. opens : starts of the segments from 0 on. The first such row.
+    """
     p, first = raw.shape[1], max(r - back, 0)
     for k in range(len(memory)):
         for j in range(p):

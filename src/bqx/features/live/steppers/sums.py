@@ -105,7 +105,9 @@ class ScoreBefore(Sums):
 
 
 @kernel
-def _squares(x: F8, seg_age: I4, row: int, window: int, need: int, across: bool, memory: F8, state: F8, out: F8) -> None:
+def _squares(
+    x: F8, seg_age: I4, row: int, window: int, need: int, across: bool, memory: F8, state: F8, out: F8
+) -> None:
     for i in range(len(x)):
         r, age = row + i, seg_age[i]
         put(memory, r, x, i)

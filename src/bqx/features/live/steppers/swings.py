@@ -39,9 +39,7 @@ def _swings(
 
 @stepper("swings.last_swing")
 class LastSwing(Stepper):
-    def __init__(
-        self, x: F8, key: F8, top: F8, seg_age: I4, segment: I4, ends: F8, half: int, reach: int
-    ) -> None:
+    def __init__(self, x: F8, key: F8, top: F8, seg_age: I4, segment: I4, ends: F8, half: int, reach: int) -> None:
         lanes = x.shape[1]
         self.xs, self.keys = ring(2 * half + 1, lanes), ring(2 * half + 1, lanes)
         self.value, self.age = np.full(lanes, np.nan), np.full(lanes, np.inf)
@@ -101,6 +99,6 @@ class RollingAcross(Held):
     def __call__(self, block: Block, high: F8, low: F8, ends: F8, window: int, need: int) -> tuple[F8, ...]:
         out = empties(high, 4)
         place = (Opens.extend(self.opens, block), block.number, ends)
-        mine = (self.raws, self.rings, self.keys, np.empty(high.shape[1]))
-        _rolling(high, low, block.age, block.row, window, need, *place, *mine, out)
+        mine = (*place, self.raws, self.rings, self.keys, np.empty(high.shape[1]))
+        _rolling(high, low, block.age, block.row, window, need, *mine, out)
         return out

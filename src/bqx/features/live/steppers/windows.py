@@ -1,4 +1,4 @@
-"""Steppers of order: extremes, ranks, quantiles and patterns of a window. Exact, so that any algorithm gives the bits."""
+"""Steppers of order: extremes, ranks, quantiles, patterns. Exact, so that any algorithm gives the same bits."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def extremes_of(high: F8, low: F8, first: int, stop: int, need: float, top: F8, 
 
 @kernel
 def _extremes(
-    high: F8, low: F8, seg_age: I4, row: int, windows: I8, needs: I8, highs: F8, lows: F8, count: F8, top: F8, bottom: F8
-) -> None:
+    high: F8, low: F8, seg_age: I4, row: int, windows: I8, needs: I8, highs: F8, lows: F8, count: F8, top: F8,
+    bottom: F8,
+) -> None:  # fmt: skip
     for i in range(len(high)):
         r = row + i
         put(highs, r, high, i)
@@ -73,8 +74,8 @@ class WindowExtremes(Stepper):
     ) -> list[tuple[F8, F8]]:
         shape = (len(windows), *high.shape)
         top, bottom = np.empty(shape), np.empty(shape)
-        rules = (np.array(windows), np.array(needs), self.highs, self.lows, np.empty(high.shape[1]))
-        _extremes(high, low, seg_age, block.row, *rules, top, bottom)
+        rules = (np.array(windows), np.array(needs), self.highs, self.lows)
+        _extremes(high, low, seg_age, block.row, *rules, np.empty(high.shape[1]), top, bottom)
         return list(zip(top, bottom, strict=True))
 
 
@@ -94,7 +95,7 @@ class Places(WindowExtremes):
         both = {**positions, **depths}
         super().__init__(high, low, seg_age, sorted(both), [])
 
-    def __call__(  # type: ignore[override] - places has one series more
+    def __call__(  # type: ignore[override]
         self, block: Block, x: F8, high: F8, low: F8, seg_age: I4, positions: Mapping[int, int],
         depths: Mapping[int, int],
     ) -> tuple[dict[int, F8], dict[int, F8]]:  # fmt: skip

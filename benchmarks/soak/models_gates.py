@@ -1,0 +1,43 @@
+"""No model of a market without skill may rise; one of a market with a planted skill does."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.soak.models_world import Plan, whole
+from benchmarks.soak.state import State
+
+
+def models_gates(state: State, plan: Plan | None = None) -> dict[str, Any]:
+    """`state.size` worlds of noise and as many planted ones, one trial each.
+
+    ok : nothing of noise is promotable, and at least one model of the planted worlds is; leakage tests pass in all.
+    """
+    plan = plan or Plan()
+    wanted = [(f, state.seed + k) for k in range(state.size) for f in ("random-walk", "planted")]
+    done = {(t["flavour"], t["seed"]) for t in state.trials}
+    for flavour, seed in wanted:
+        if (flavour, seed) in done:
+            continue
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="bqx-models-") as folder:
+            trial = whole(Path(folder) / "p", seed, flavour, plan)  # type: ignore[arg-type]
+        state.add({**trial, "seconds": round(time.perf_counter() - began, 1)})
+    noise = [t for t in state.trials if t["flavour"] == "random-walk"]
+    planted = [t for t in state.trials if t["flavour"] == "planted"]
+    risen = [f"{t['seed']}: {p}" for t in noise for p in t["promotable"]]
+    found = [f"{t['seed']}: {p}" for t in planted for p in t["promotable"]]
+    leaks = [f"{t['flavour']} {t['seed']}: {', '.join(t['leakage'])}" for t in state.trials if t["leakage"]]
+    return {
+        "ok": not risen and bool(found) and not leaks,
+        "promotable_of_noise": risen,
+        "promotable_of_planted": found,
+        "models_of_each": state.size * len(plan.pairs),
+        "leakage_failures": leaks,
+        "plan": asdict(plan),
+        "worlds": state.trials,
+    }

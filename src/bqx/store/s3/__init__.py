@@ -1,0 +1,1 @@
+"""Files in object storage, over the S3 API."""
