@@ -28,7 +28,8 @@ from bqx.market.calendar import datetime_of
 from bqx.serve.api.assemble import Settings, make_predictor, make_server
 from bqx.serve.api.freshness import as_if, asked
 from bqx.serve.api.keys import Keys
-from bqx.serve.api.models import Located, ModelSet, columns_of
+from bqx.serve.api.model_sources import Located
+from bqx.serve.api.models import ModelSet, columns_of
 from bqx.serve.api.predictor import Predictor
 from bqx.serve.api.refresher import STATUS
 

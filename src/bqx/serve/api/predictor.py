@@ -182,7 +182,7 @@ class Predictor:
                     row.cost,
                     h,
                     self.rule,
-                    demonstrated=model.located.promoted,
+                    demonstrated=model.demonstrated(self.simulated),
                     blocked=self.zones.reason(row.minute, minute_of_day, row.left, h),
                 )
             )
