@@ -96,6 +96,26 @@ def test_ages_do_not_count_closures(served_world: Any) -> None:
     project.close()
 
 
+def test_a_pair_that_fails_does_not_hold_up_the_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve(copy=True, after=-3600)
+    honest = served.predictor.source.row
+
+    def broken(pair: str, *args: Any) -> Any:
+        if pair == "eurusd":
+            raise OSError("a file is gone")
+        return honest(pair, *args)
+
+    monkeypatch.setattr(served.predictor.source, "row", broken)
+    served.predictor._ready.clear()
+    assert served.predictor.refresh() == 1
+    assert served.predict("usdjpy").status_code == 200
+    found = served.predict("eurusd")
+    assert (found.status_code, found.json()["error"]["reason"]) == (500, "internal")
+    assert "file" not in found.text
+    monkeypatch.undo()
+    until(lambda: served.predict("eurusd").status_code == 200)
+
+
 def test_an_earlier_clock_sees_no_later_bar(serve: Serve) -> None:
     """The source has hours that the clock has not reached."""
     served = serve(after=-7200 + 5)
