@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bqx.cli.common import App, dry_run_option, emit, json_option
+from bqx.cli.models_evidence import evidence
 
 if TYPE_CHECKING:
     from bqx.research.registry.gates import Gate
@@ -240,3 +241,6 @@ def _gates(gates: list[Gate]) -> None:
         click.echo(f"{g.name} {g.title:12} {g.verdict:12} {g.reason}")
         if not g.passed:
             click.echo(f"{'':31} evidence from {g.source}")
+
+
+models.add_command(evidence)

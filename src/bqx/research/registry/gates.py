@@ -13,14 +13,14 @@ Verdict = Literal["pass", "fail", "no evidence"]
 MOST_Q, LEAST_SHARPE_CHANCE, MOST_PBO = 0.05, 0.95, 0.2
 LEAST_AGREEING_FOLDS, LEAST_STABILITY, MOST_OF_A_MONTH = 0.70, 0.60, 0.40
 SERVICE = {
-    "load": "`bqx models evidence load`: P99 below 250 ms, no error",
+    "load": "`bqx models evidence load`: no error, P99 below 250 ms",
     "parity": "`bqx models evidence parity`: served and offline forecasts are equal",
     "rollback": "`bqx models evidence rollback`: the model before serves again",
 }
 OPERATIONS = {
     "cost": "not installed: cost estimates come with the cloud adapters",
-    "monitors": "`bqx models evidence monitors`: false alarms at their nominal rate",
-    "runbooks": "`bqx models evidence runbooks`: deploy, roll back, rotate, restore",
+    "monitors": "not installed: the monitors' false alarms, counted",
+    "runbooks": "not installed: runbooks come with the cloud adapters",
     "security": "`bqx models evidence security`: the secret scan is clean",
 }
 """Kinds of evidence that other rooms hand in, and what makes them."""
@@ -75,10 +75,12 @@ def leakage(e: Evidence) -> Found:
 
 
 def skill(e: Evidence) -> Found:
-    """Pooled skill with its lower bound above 0, and the pair's horizons at q <= 0.05."""
-    data = e.evaluation
+    """Pooled skill with its lower bound above 0, and the pair's horizons at q <= 0.05; a plug-in must be admitted."""
+    data, plug_in = e.evaluation, e.model.facts.get("plug_in")
     if data is None:
         return _none("the whole run was not evaluated")
+    if plug_in and e.admission is None:
+        return _none(f"{plug_in} is a plug-in, and `bqx runs admit` has not compared it with ridge and boosting")
     target = data["targets"][data["primary"]]
     pooled = target["pooled"]
     cells = {c["horizon"]: c for c in target["cells"] if c["pair"] == e.model.pair}
@@ -91,6 +93,8 @@ def skill(e: Evidence) -> Found:
     if pooled["verdict"] != "skill against the random walk":
         interval = f"{pooled['skill']:.4f} ({pooled['low']:.4f} to {pooled['high']:.4f})"
         bad.append(f"{pooled['verdict']}: pooled {interval}, pure noise gets up to {pooled['noise_95']:.4f}")
+    if plug_in and e.admission is not None and not e.admission["admitted"]:
+        bad.append(str(e.admission["verdict"]))
     if not live:
         bad.append(f"no horizon of {e.model.pair} has q <= {MOST_Q}")
     return _of(bad, f"pooled lower bound {pooled['low']:.4f} above 0; horizons {live} at q <= {MOST_Q}", figures)

@@ -1,0 +1,87 @@
+"""`bqx models evidence`: make or hand in what GATE7 and GATE8 ask for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bqx.cli.common import App, emit, json_option
+
+MOST_P99_MS = 250.0
+
+
+@click.group()
+def evidence() -> None:
+    """What gates 7 and 8 ask for: make it, or hand in the result of a soak check."""
+
+
+@evidence.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def rollback(app: App, name: str, as_json: bool) -> None:
+    """Rehearse on a copy: the model goes into production, and what served before comes back (GATE7)."""
+    from bqx.research.registry.rehearse import rehearse
+    from bqx.research.registry.store import Registry
+
+    registry = Registry(app.open().root)
+    model = registry.model(name)
+    found = rehearse(registry, model)
+    _record(registry, "GATE7", "rollback", model.digest, found, as_json)
+
+
+@evidence.command()
+@click.argument("result", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@json_option
+@click.pass_obj
+def load(app: App, result: Path, as_json: bool) -> None:
+    """Hand in RESULT of `make soak CHECK=api-load`: no error, and P99 below 250 ms (GATE7)."""
+    from bqx.research.registry.store import ALL_MODELS, Registry
+
+    data = _soak(result, "api-load", ("errors", "p99_ms", "requests"))
+    found = {k: data[k] for k in ("errors", "p99_ms", "requests", "commit")}
+    found["ok"] = data["errors"] == 0 and data["requests"] > 0 and data["p99_ms"] < MOST_P99_MS
+    _record(Registry(app.open().root), "GATE7", "load", ALL_MODELS, found, as_json)
+
+
+@evidence.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@json_option
+@click.pass_obj
+def security(app: App, path: Path, as_json: bool) -> None:
+    """Scan the repository at PATH and its history for secrets (GATE8)."""
+    from bqx.ops.secretscan import scan_repository
+    from bqx.research.registry.store import ALL_MODELS, Registry
+
+    result = scan_repository(path, history=True)
+    found = {"ok": not result.findings, "findings": len(result.findings)}
+    _record(Registry(app.open().root), "GATE8", "security", ALL_MODELS, found, as_json)
+
+
+def _soak(path: Path, check: str, wanted: tuple[str, ...]) -> dict[str, Any]:
+    """The result of a soak check; UsageError when it is another one's, or without the commit it was made at."""
+    from bqx.base.errors import UsageError
+
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UsageError(f"not a result: {error}", where=str(path)) from error
+    absent = [k for k in ("check", "commit", *wanted) if not isinstance(data, dict) or k not in data]
+    if absent or data["check"] != check:
+        raise UsageError(f"not a result of `make soak CHECK={check}`", where=str(path))
+    return dict(data)
+
+
+def _record(registry: Any, gate: str, kind: str, subject: str, found: dict[str, Any], as_json: bool) -> None:
+    from bqx.base.errors import CheckError
+
+    figures = {k: v for k, v in found.items() if k != "ok"}
+    registry.record(gate, subject, ok=bool(found["ok"]), figures=figures, source=kind)
+    state = "good" if found["ok"] else "NOT good"
+    text = f"{gate} {kind}: {state}; " + ", ".join(f"{k} {v}" for k, v in figures.items())
+    emit({"gate": gate, "kind": kind, **found}, as_json, text)
+    if not found["ok"]:
+        raise CheckError(f"{kind} is recorded, and not good", where=gate)
