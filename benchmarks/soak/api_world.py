@@ -11,7 +11,6 @@ import numpy as np
 from bqx.build.choice import Choice
 from bqx.build.project import Project
 from bqx.build.run import build
-from bqx.features.catalogue import own_datasets
 from bqx.market.calendar import Calendar
 from bqx.market.simulated import simulate, simulated_source
 from bqx.research.artefact import Artefact, Recipe, Signer, TrainingRows, fit_model, make_key, trust
@@ -111,8 +110,3 @@ def world_span(calendar: Calendar, ym_start: int, weeks: int, into: int) -> tupl
     """From the first week start at or after `ym_start`, whole weeks and `into` open minutes more."""
     start = calendar.week_start(ym_start)
     return start, calendar.at_ordinal(calendar.ordinal(start) + weeks * 7200 + into)
-
-
-def known_datasets() -> tuple[str, ...]:
-    """Names in catalogue order, to see that DATASETS exist."""
-    return tuple(own_datasets())

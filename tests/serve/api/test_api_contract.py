@@ -47,8 +47,8 @@ def test_predict(served: Served) -> None:
     assert data["features"]["used"] == 38 == len(data["features"]["values"])
     assert data["features"]["null"] == sum(v is None for v in data["features"]["values"].values())
     assert data["model"] | {"digest": "", "catalogue_version": ""} == {
-        "version": "first", "promoted": False, "note": "run first is research: no demonstrated skill",
-        "digest": "", "catalogue_version": ""}  # fmt: skip
+        "version": "first", "promoted": False, "simulated": True, "digest": "", "catalogue_version": "",
+        "note": "run first is research: no demonstrated skill"}  # fmt: skip
     assert found.headers["cache-control"] == "no-store"
 
 
@@ -213,7 +213,8 @@ def test_invocations_refuse(served: Served) -> None:
     assert ask(good, **{"X-Amzn-SageMaker-Target-Model": "../../etc/passwd"}) == (404, "no_model")
     assert ask(good, kind="application/x-npy") == (415, "content_type")
     for rows_ in ([row[:-1]], [[*row, 1.0]], [], [["1.0", *row[1:]]], [[True, *row[1:]]], [[1e39, *row[1:]]], "x", [3]):
-        assert ask(good | {"instances": rows_}) in ((422, "bad_request"), (413, "bad_request")), rows_
+        assert ask(good | {"instances": rows_}) == (422, "bad_request"), rows_
+    assert ask(good | {"instances": [[0]] * 1025}) == (413, "too_large")
     assert ask(good | {"instances": [[10**400, *row[1:]]]}) == (422, "bad_request")
     assert ask(good | {"columns": [*names[:-1], "nonsense"]}) == (422, "bad_request")
     assert ask(good | {"columns": [*names[:-1], names[0]]}) == (422, "bad_request")

@@ -75,7 +75,7 @@ def plan(
         if not len(project.calendar.grid(begin, stop)):
             continue
         inputs = [f"{i.name}:{i.input_hash}:{i.complete_through}" for i in held if i.key.ym == ym]
-        facts = [FORMAT, model.key, model.located.why, begin, stop, cost, kind, sorted(inputs)]
+        facts = [FORMAT, model.key, begin, stop, cost, kind, sorted(inputs)]
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
         parts.append(Part(model.pair, ym, begin, stop, out / f"{model.pair}_{ym}.{kind}", digest))
     if not parts:
@@ -138,7 +138,7 @@ def _signals(project: Project, model: Resident, chunk: Chunk, said: Forecasts, s
     grid: Grid = project.calendar.grid(int(minute[0]), int(minute[-1]) + 1)
     out: dict[str, Any] = {}
     for k, h in enumerate(said.horizons):
-        found = signals(said.f4[:, k], sigma, cost, h, SignalRule(), demonstrated=model.located.promoted)
+        found = signals(said.f4[:, k], sigma, cost, h, SignalRule(), demonstrated=model.demonstrated(project.simulated))
         free = NoTrade().codes(minute, grid.minute_of_day, chunk.labels.left, h) == 0
         out[f"signal_{h}"] = np.where(free, found.side, 0).astype(np.int8)
         out[f"strength_{h}"] = np.where(free, found.strength, 0.0)

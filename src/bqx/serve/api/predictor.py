@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bqx.base.errors import BqxError, NoPrediction
+from bqx.base.errors import NoPrediction
 from bqx.base.runlog import event
 from bqx.market.calendar import Calendar, datetime_of
 from bqx.research.backtest.signal import Signal, SignalRule, signal
@@ -140,10 +140,10 @@ class Predictor:
                     continue
                 self._ready[pair] = self._predict(model, self.source.row(pair, minute, model.columns))
                 done += 1
-            except BqxError as error:
+            except Exception as error:  # noqa: BLE001 - a pair that fails must not keep the others waiting
                 self._ready.pop(pair, None)
                 self.metrics.count("refresh_failures")
-                event("serve.refresh_failed", level="warning", pair=pair, code=error.code, what=error.what)
+                event("serve.refresh_failed", level="warning", pair=pair, what=str(error))
         for pair in set(self._ready) - set(self.models.all()):
             self._ready.pop(pair, None)
         self._refreshed = stamp
@@ -182,7 +182,7 @@ class Predictor:
                     row.cost,
                     h,
                     self.rule,
-                    demonstrated=model.located.promoted,
+                    demonstrated=model.demonstrated(self.simulated),
                     blocked=self.zones.reason(row.minute, minute_of_day, row.left, h),
                 )
             )

@@ -1,0 +1,82 @@
+"""Which artefact serves each pair: those of a training run, or what the registry says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bqx.base.errors import ServeError
+from bqx.research.registry import Model, Registry
+from bqx.research.registry.store import NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A model to serve. promoted : it passed every gate; otherwise signals are HOLD. why : where it stands, in words.
+    digest : what the artefact must be, where somebody knows."""
+
+    pair: str
+    folder: Path
+    version: str
+    promoted: bool
+    why: str
+    digest: str | None = None
+
+
+class ModelSource(Protocol):
+    """Says which artefact serves each pair: a run of `bqx train`, or the registry."""
+
+    def stamp(self) -> object:
+        """Cheap; another value when :meth:`production` may have changed."""
+
+    def production(self) -> Mapping[str, Located]:
+        """The model of each pair."""
+
+
+class RunModels:
+    """Artefacts of one run of `bqx train`, as research: nothing of it is promoted."""
+
+    def __init__(self, root: Path, run: str) -> None:
+        self.run, self.folder = run, root / "models" / run / "artefacts"
+        if not self.folder.is_dir():
+            raise ServeError(f"run {run!r} has no artefacts", where=str(self.folder), fix="`bqx train` makes them")
+
+    def stamp(self) -> object:
+        return tuple((p.name, p.stat().st_mtime_ns) for p in sorted(self.folder.glob("*/manifest.json")))
+
+    def production(self) -> Mapping[str, Located]:
+        why = f"run {self.run} is research: no demonstrated skill"
+        return {
+            p.parent.name: Located(p.parent.name, p.parent, self.run, False, why)
+            for p in sorted(self.folder.glob("*/manifest.json"))
+        }
+
+
+class RegistryModels:
+    """What the registry has in production; a pair without serves its newest pending or approved model, as research."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.path = root, root / NAME
+        if not self.path.is_file():
+            raise ServeError(
+                "there is no registry of models", where=str(self.path),
+                fix="`bqx models add RUN` makes it, or serve a run as it is with --models RUN",
+            )  # fmt: skip
+
+    def stamp(self) -> object:
+        state = self.path.stat()
+        return state.st_mtime_ns, state.st_size, state.st_ino
+
+    def production(self) -> Mapping[str, Located]:
+        chosen: dict[str, Model] = {}
+        for model in Registry(self.root).models():  # by version, so that the newest is the last
+            before = chosen.get(model.pair)
+            if model.state != "archived" and (before is None or before.research):
+                chosen[model.pair] = model
+        return {pair: self._located(model) for pair, model in sorted(chosen.items())}
+
+    def _located(self, model: Model) -> Located:
+        why = f"{model.state}: no demonstrated skill" if model.research else "production: every gate passed"
+        return Located(model.pair, self.root / model.path, model.name, not model.research, why, model.digest)
