@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 import time
 import uuid
@@ -38,6 +39,7 @@ class Dask:
             raise Unsupported(
                 "Dask is not installed", fix="pip install 'bqx[cluster]', or --engine processes"
             ) from error
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told of by us
         self.name, self._note, self._patience = address, note, patience
         at = address.removeprefix("dask://")
         self._at = at if "://" in at else f"tcp://{at}"
