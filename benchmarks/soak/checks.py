@@ -18,6 +18,7 @@ from benchmarks.soak.kill import kill
 from benchmarks.soak.live_parity import live_parity
 from benchmarks.soak.migrate import migrate_stage
 from benchmarks.soak.models_gates import models_gates
+from benchmarks.soak.models_pieces import models_pieces
 from benchmarks.soak.postgres_copy import postgres_copy
 from benchmarks.soak.postgres_leaves import postgres_leaves
 from benchmarks.soak.promises import promises
@@ -98,6 +99,10 @@ CHECKS: dict[str, Check] = {
     "models-gates": Check(
         "the whole pipeline on worlds of noise: nothing is promotable; on planted ones something is",
         models_gates, 3, "worlds of each", "benchmarks/test_models_soak.py",
+    ),
+    "models-pieces": Check(
+        "intervals cover 90 % and follow a drift, tuned sets called better are, only better estimators are admitted",
+        models_pieces, 100, "worlds", "benchmarks/test_models_pieces_soak.py",
     ),
     "postgres-copy": Check(
         "a partition of 30,000 x 56 float4 into PostgreSQL at half the speed of psql's binary copy or better",

@@ -1,12 +1,15 @@
-"""Invented training rows: column 0 moves the mean of the targets, column 1 their spread, the rest is noise."""
+"""What tests of models share: invented rows, and facts for a manifest."""
 
 from __future__ import annotations
 
-import numpy as np
+import sys
+from pathlib import Path
 
-from bqx.research.artefact import TrainingRows
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-FIRST_MINUTE = 28_000_020
+from benchmarks.soak.model_world import FIRST_MINUTE, curved, invented_rows, wandering
+
+__all__ = ["FACTS", "FIRST_MINUTE", "curved", "invented_rows", "wandering"]
 FACTS = {
     "dataset": "invented",
     "dataset_hash": "0" * 32,
@@ -14,21 +17,3 @@ FACTS = {
     "catalogue_version": "none",
     "simulated": True,
 }
-
-
-def invented_rows(
-    pair: str = "eurusd", n: int = 2400, columns: int = 8, effect: float = 0.3, seed: int = 0, tilt: float = 0.0
-) -> TrainingRows:
-    """Rows 15 bars apart of horizons 15 and 60; `tilt` is added to the targets of this pair. 3 % of X is NULL."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, columns)).astype(np.float32)
-    spread = np.exp(0.4 * X[:, 1])
-    y = {h: tilt + effect * sign * X[:, 0] + spread * rng.normal(size=n) for h, sign in ((15, 1.0), (60, -1.0))}
-    X[rng.random(X.shape) < 0.03] = np.nan
-    y[60][-4:] = np.nan
-    position = 15 * np.arange(n, dtype=np.int64)
-    names = tuple(f"invented_rate.c{k}" for k in range(columns))
-    sigma = np.exp(0.3 * rng.normal(size=n))
-    return TrainingRows(
-        pair, names, X, position, position + FIRST_MINUTE, sigma, y, {h: v.copy() for h, v in y.items()}
-    )

@@ -44,6 +44,7 @@ def test_better_than_both_is_admitted_and_kept_as_evidence(root: Path, baselines
     candidate = run_of(root, "deep", quality=1.0)
     found = admit_run(candidate, baselines)
     assert found["admitted"] and found["simulated"] and found["folds"] == 4
+    assert found["run_hash"] == candidate.hash
     assert json.loads((candidate.folder / "admission.json").read_text()) == found
     assert {r["hash"] for r in found["runs"].values()} == {candidate.hash, *(b.hash for b in baselines)}
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from crepes import ConformalRegressor
+from model_rows import wandering
 
 from bqx.base.errors import IntervalError, UsageError
 from bqx.features.families.time import _session_code
@@ -142,29 +143,16 @@ def test_drift_breaks_plain_cqr_and_the_walk_repairs_it() -> None:
 
 
 def test_coverage_of_overlapping_labels_under_wandering_volatility() -> None:
-    """Returns of 60 minutes every 15, scaled by a lagging EWMA of wandering volatility: 88-92 % pooled, 85-95 % in each
-    cell, though rows overlap and volatility is not what sigma says."""
-    rng = np.random.default_rng(8)
-    n = 120 * 1440
-    log = np.cumsum(np.r_[0.0, 0.002 * rng.normal(size=n - 1)])
-    r = (
-        np.exp(np.clip(log - log.mean(), -1.5, 1.5))
-        * (1 + 0.5 * np.sin(2 * np.pi * np.arange(n) / 1440))
-        * rng.normal(size=n)
-    )
-    variance = np.empty(n)
-    variance[0] = 1.0
-    for t in range(1, n):
-        variance[t] = 0.98 * variance[t - 1] + 0.02 * r[t - 1] ** 2
-    level, rows = np.r_[0.0, np.cumsum(r)], np.arange(600, n - 61, 15)
-    sigma = np.sqrt(variance[rows])
-    y = (level[rows + 61] - level[rows + 1]) / (sigma * np.sqrt(60))
+    """Returns of 60 minutes every 15, scaled by a lagging EWMA: 88-92 % pooled and 85-95 % in each cell, though rows
+    overlap and volatility is not what sigma says."""
+    rows = wandering(120, 8)
     learn, held, new = slice(0, 3000), slice(3000, 5000), slice(5000, None)
+    y = rows.y4[60]
     q = np.repeat(np.quantile(y[learn], LEVELS)[None], len(rows), axis=0)
-    cells = Cells.fit(sigma[learn])
-    cell = cells.of(MINUTE + rows, sigma)
-    start = Conformal.fit(q[held], y[held], MINUTE + rows[held], sigma[held], cells=cells, horizon=60)
-    out = Walker(start).run(rows[new], cell[new], q[new], y[new])
+    cells = Cells.fit(rows.sigma[learn])
+    cell = cells.of(rows.minute, rows.sigma)
+    start = Conformal.fit(q[held], y[held], rows.minute[held], rows.sigma[held], cells=cells, horizon=60)
+    out = Walker(start).run(rows.position[new], cell[new], q[new], y[new])
     low, high = covered(out, y[new])
     assert abs(high - 0.9) < 0.02 and abs(low - 0.8) < 0.03
     big = [c for c in range(15) if (cell[new] == c).sum() >= 300]

@@ -217,6 +217,8 @@ def test_the_command_line_trains_lists_shows_and_compares(
     assert not (noise_world.root / "models" / "typed").exists()
     head = cli(noise_world, *words)
     assert head["state"] == "done" and head["params"] == {"penalties": [1.0, 30.0]}
+    again = cli(noise_world, *words, "--dry-run")
+    assert again["cells"] == 0 and again["seconds"] == 0.0 and "nothing" in again["law"]
     receipts = [json.loads(p.read_text()) for p in open_run(noise_world, "typed").folder.glob("cells/*/receipt.json")]
     assert plan["rows"] == pytest.approx(max(r["rows"] for r in receipts), rel=0.05)
     assert {"typed", "whole"} <= {r["name"] for r in cli(noise_world, "runs", "list")}

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_rows import FIRST_MINUTE
+from model_rows import curved
 
 from bqx.base.errors import TuningError, UsageError
 from bqx.cli.main import main
-from bqx.research.artefact import TrainingRows
 from bqx.research.dataset import Dataset
 from bqx.research.estimators.ridge_forecast import RidgeForecast
 from bqx.research.target_set import target
@@ -24,22 +23,11 @@ from bqx.research.training.settings import Settings
 from bqx.research.trials import Trials
 from bqx.research.tuning import inner, params_of, tune
 from bqx.research.tuning.inner import Problem, inner_folds, read_problem
-from bqx.research.tuning.run import _judge, head_of, one_fold, todo
+from bqx.research.tuning.run import head_of, judge, one_fold, todo
 from bqx.research.tuning.space import Axis, space_of
 from bqx.research.tuning.study import Study
 
 COLUMNS = [f"returns_std_rate.{c}" for c in ("retz_1", "retz_5", "retz_15", "retz_60")]
-
-
-def curved(effect: float, estimator: str = "boosting", n: int = 3000, seed: int = 0) -> Problem:
-    """Rows 15 bars apart; two of eight columns act by their product, which small trees with few columns hardly see."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 8)).astype(np.float32)
-    at = 15 * np.arange(n, dtype=np.int64)
-    y = {15: effect * X[:, 0] * X[:, 1] + rng.normal(size=n)}
-    names = tuple(f"invented_rate.c{k}" for k in range(8))
-    rows = TrainingRows("eurusd", names, X, at, at + FIRST_MINUTE, np.ones(n), y, y)
-    return Problem(estimator, 3, {("eurusd", 15): rows}, inner_folds(0, 15 * n, 3, 15, 150), 150)
 
 
 def studied(folder: Path, problem: Problem, trials: int, workers: int = 1) -> tuple[Study, dict[str, Any]]:
@@ -47,7 +35,7 @@ def studied(folder: Path, problem: Problem, trials: int, workers: int = 1) -> tu
     with ThreadPoolExecutor(workers) as pool:
         while len(study.done) < trials:
             study.keep(study.step(pool))
-        return study, _judge(problem, study, pool, take_best=False)
+        return study, judge(problem, study, pool, take_best=False)
 
 
 def test_inner_folds_are_purged_and_inside_the_window() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,29 @@ def test_with_all_evidence_a_planted_skill_rises_to_production(world: World) -> 
     assert len(world.registry.changes(model)[-1]["gates"]) == 8
     with pytest.raises(UsageError, match="nothing to promote"):
         promote(world.registry, model, **ME)
+
+
+def test_a_plug_in_must_be_admitted(world: World) -> None:
+    """Its manifest names a package; then GATE2 asks for the comparison with ridge and boosting, of this very run."""
+    run = run_of(world, "good")
+    model = world.models(run)["eurusd"]
+    facts = {**model.facts, "plug_in": "fx-deep 1.0"}
+
+    def gate() -> Gate:
+        return judge(Evidence(world.registry, replace(model, facts=facts)))[1]
+
+    def write(**words: Any) -> None:
+        data = {"run_hash": run.hash, "admitted": True, "verdict": "not admitted", **words}
+        (run.folder / "admission.json").write_text(json.dumps(data))
+
+    assert model.facts["plug_in"] is None
+    assert gate().verdict == "no evidence" and "fx-deep 1.0 is a plug-in" in gate().reason
+    write(run_hash="0" * 32)
+    assert gate().verdict == "no evidence"
+    write(admitted=False)
+    assert gate().verdict == "fail" and "not admitted" in gate().reason
+    write()
+    assert gate().passed
 
 
 def test_noise_rises_nowhere_whatever_else_is_recorded(world: World) -> None:

@@ -13,7 +13,7 @@ from bqx.base.atomic import write_text
 from bqx.base.errors import EvaluationError, UsageError
 from bqx.base.runlog import current_run
 from bqx.market.calendar import Calendar
-from bqx.research.evaluation.judge import QUARANTINED, SKILL
+from bqx.research.evaluation.judge import QUARANTINED
 from bqx.research.evaluation.rows import BASELINES, TARGETS, Rows, rows_of
 from bqx.research.evaluation.spread import SpreadFound, SpreadSums
 from bqx.research.evaluation.standard import standard
@@ -67,10 +67,10 @@ class Evaluation:
         """The verdict in a few words."""
         if self.quarantined:
             return QUARANTINED
-        pooled = self.pooled.pooled
-        if pooled.quarantined and self.signed is not None:
-            return f"{SKILL}, too good for L14, signed by {self.signed.get('by', 'somebody')}"
-        return pooled.verdict
+        word = self.pooled.pooled.verdict
+        if self.too_good and self.signed is not None:
+            return f"{word}, above the limits of L14, signed by {self.signed.get('by', 'somebody')}"
+        return word
 
     @property
     def verdict(self) -> str:
@@ -134,6 +134,9 @@ def evaluate(
     if not takers:
         raise EvaluationError("the run has no point forecasts", where=str(run.folder))
     found = {target: taker.found() for target, taker in takers.items()}
+    too_good = tuple(text for t in found.values() for text in t.too_good)
+    if run.signed is not None:
+        found = {target: t.signed() for target, t in found.items()}
     primary = TARGETS[0] if TARGETS[0] in found else TARGETS[1]
     span = (_text(first), _text(last))
     tables = run.tables()
@@ -150,7 +153,7 @@ def evaluate(
         targets=found,
         spread=spread.found(),
         own_thirds=own,
-        too_good=tuple(text for t in found.values() for text in t.too_good),
+        too_good=too_good,
         signed=run.signed,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -44,7 +44,8 @@ class Found:
     hit_low, hit_high : 95 % interval of the share of right signs, NaN without any. clark_west : p against the random
     walk, which the model nests. block : bars, mean block of the bootstrap. gated : a part of an answer that as a whole
     demonstrates nothing.
-    watched : L14 looks at it; not at slices of a pair's time, of which one in many is above the limits by luck.
+    watched : L14 looks at it; not at slices of a pair's time, of which one in many is above the limits by luck, and not
+    when somebody has signed.
     """
 
     part: str

@@ -14,6 +14,7 @@ from bqx.research.dataset import FOLDER as DATASETS
 from bqx.research.leakage.record import recorded
 from bqx.research.registry.model import Model
 from bqx.research.registry.store import Registry
+from bqx.research.training.admit import EVIDENCE as ADMISSION
 from bqx.research.training.folder import FOLDER as RUNS
 from bqx.research.training.folder import Run
 
@@ -46,6 +47,11 @@ class Evidence:
     @cached_property
     def backtest(self) -> dict[str, Any] | None:
         return self._of_run(BACKTEST)
+
+    @cached_property
+    def admission(self) -> dict[str, Any] | None:
+        """admission.json of `bqx runs admit`, None when the run was not compared."""
+        return self._of_run(ADMISSION)
 
     @cached_property
     def leakage(self) -> dict[str, Any] | None:

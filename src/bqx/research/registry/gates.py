@@ -75,10 +75,12 @@ def leakage(e: Evidence) -> Found:
 
 
 def skill(e: Evidence) -> Found:
-    """Pooled skill with its lower bound above 0, and the pair's horizons at q <= 0.05."""
-    data = e.evaluation
+    """Pooled skill with its lower bound above 0, and the pair's horizons at q <= 0.05; a plug-in must be admitted."""
+    data, plug_in = e.evaluation, e.model.facts.get("plug_in")
     if data is None:
         return _none("the whole run was not evaluated")
+    if plug_in and e.admission is None:
+        return _none(f"{plug_in} is a plug-in, and `bqx runs admit` has not compared it with ridge and boosting")
     target = data["targets"][data["primary"]]
     pooled = target["pooled"]
     cells = {c["horizon"]: c for c in target["cells"] if c["pair"] == e.model.pair}
@@ -91,6 +93,8 @@ def skill(e: Evidence) -> Found:
     if pooled["verdict"] != "skill against the random walk":
         interval = f"{pooled['skill']:.4f} ({pooled['low']:.4f} to {pooled['high']:.4f})"
         bad.append(f"{pooled['verdict']}: pooled {interval}, pure noise gets up to {pooled['noise_95']:.4f}")
+    if plug_in and e.admission is not None and not e.admission["admitted"]:
+        bad.append(str(e.admission["verdict"]))
     if not live:
         bad.append(f"no horizon of {e.model.pair} has q <= {MOST_Q}")
     return _of(bad, f"pooled lower bound {pooled['low']:.4f} above 0; horizons {live} at q <= {MOST_Q}", figures)

@@ -16,7 +16,7 @@ from bqx.research.training.folder import Run
 from bqx.research.training.quarantine import check_quarantine
 
 FACTS = ("window", "horizons", "recipe", "mask", "dataset", "dataset_hash", "lag_profile", "catalogue_version",
-         "code_version", "libraries")  # fmt: skip
+         "code_version", "libraries", "plug_in")  # fmt: skip
 NEXT: dict[State, State] = {"pending": "approved", "approved": "production"}
 
 

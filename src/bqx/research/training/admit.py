@@ -42,6 +42,7 @@ def admit_run(candidate: Run, baselines: Sequence[Run]) -> dict[str, Any]:
     found = _compared(candidate, runs)
     data = {
         **found.as_dict(),
+        "run_hash": candidate.hash,
         "runs": {name: {"run": run.name, "hash": run.hash} for name, run in runs.items()},
         "simulated": candidate.simulated,
     }

@@ -69,12 +69,12 @@ def tune(
             left = (time.perf_counter() - began) / (len(study.done) - before) * (trials - len(study.done))
             state = "pruned" if tried.pruned else f"loss {tried.score:.5f}"
             note(f"trial {tried.number + 1} of {trials}: {state}, about {left / 60:.0f} min left")
-        result = {**head, **_judge(problem, study, pool, take_best)}
+        result = {**head, **judge(problem, study, pool, take_best)}
     write_text(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")
     return result
 
 
-def _judge(problem: Problem, study: Study, pool: ThreadPoolExecutor, take_best: bool) -> dict[str, Any]:
+def judge(problem: Problem, study: Study, pool: ThreadPoolExecutor, take_best: bool) -> dict[str, Any]:
     """Best set against the default on the last inner fold, in bins of the longest label: only neighbours overlap."""
     best, default = study.best(), study.done[0]
     last = problem.folds[-1]
