@@ -10,6 +10,7 @@ from benchmarks.soak.api_load import api_load
 from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.cluster import cluster
+from benchmarks.soak.cluster_laws import cluster_laws
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
@@ -65,8 +66,12 @@ CHECKS: dict[str, Check] = {
         fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
     ),
     "cluster": Check(
-        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails; what a unit costs",
+        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails, and efficiency",
         cluster, 8, "faults", "benchmarks/test_cluster_soak.py",
+    ),
+    "cluster-laws": Check(
+        "what a unit costs besides its work: calls, receipts, files; docs/cluster.md extrapolates from it",
+        cluster_laws, 12, "units", "benchmarks/test_cluster_soak.py",
     ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
