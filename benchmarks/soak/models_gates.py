@@ -11,7 +11,6 @@ from typing import Any
 from benchmarks.soak.models_world import Plan, whole
 from benchmarks.soak.state import State
 
-
 PLANTED = {"columns": ("returns_std_rate", "returns_std_bqx"), "kappa": 0.055}
 """The planted market made strong enough that the best possible skill is near 5 %, and columns that see its momentum: a
 selection among noise would not agree from fold to fold, and GATE6 asks that it does."""
