@@ -41,7 +41,8 @@ def check_live(
     depth = calendar.ordinal(last) - calendar.ordinal(begin)
     anchors = world.anchors()
     shelf = fits or Kept()
-    expected = {span: world.values(home, *span) for span in spans}
+    expected = world.values(home, spans[0][0], spans[-1][1])
+    origin = calendar.ordinal(spans[0][0])
     session, past = _session(home, world, depth, shelf)
     panel = world.panel(begin, spans[-1][1])
     ends = list(_blocks(world, begin, spans, singles, rng))
@@ -57,13 +58,13 @@ def check_live(
             session.restore(state)
         part = panel.slice(row, stop)
         values = session.advance(part, anchors)[home.name]
-        for span, whole in expected.items():
+        for span in spans:
             low, high = (int(np.searchsorted(part.grid.minute, m)) for m in span)
             if low == high:
                 continue
-            at = calendar.ordinal(int(part.grid.minute[low])) - calendar.ordinal(span[0])
+            at = calendar.ordinal(int(part.grid.minute[low])) - origin
             for c, column in enumerate(home.columns):
-                want, have = whole[column.name][at : at + high - low], values[c, low:high]
+                want, have = expected[column.name][at : at + high - low], values[c, low:high]
                 differs = ~same_bits(have, want)
                 counts[column.name] += (~np.isnan(want)).sum(), differs.sum()
                 if differs.any() and column.name not in first:
