@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from bqx.research.candidate_read import read_blocks
 from bqx.research.candidates import Candidate, candidates, catalogue_version
 from bqx.research.labels import Labels, make_labels
 from bqx.research.target_set import target
+from bqx.research.training.folder import FORMAT, REQUIRED, head_hash, write_head
 
 DATASETS = ("returns_raw_rate", "returns_std_rate", "time_dual")
 RUN = "first"
@@ -65,6 +67,9 @@ def make_world(root: Path, pairs: Sequence[str], start: int, end: int, *, seed: 
     for pair in world.pairs:
         mine = replace(first, pair=pair, manifest={**first.manifest, "pair": pair})
         mine.save(world.artefacts / pair, world.signer)
+    head: dict[str, Any] = dict.fromkeys(REQUIRED) | {"format": FORMAT, "name": RUN, "pairs": list(world.pairs)}
+    head |= {"horizons": list(HORIZONS), "simulated": True, "state": "done"}
+    write_head(world.artefacts.parent, head | {"hash": head_hash(head)})
     project.close()
     return world
 

@@ -22,9 +22,10 @@ import pytest
 from api_server import Serve, Served
 from benchmarks.soak.api_world import extend, fit
 
-from bqx.base.errors import ArtefactError, ModelRefused, NoPrediction, ServeError
+from bqx.base.errors import ArtefactError, ModelRefused, NoPrediction, QuarantinedError, ServeError, UsageError
 from bqx.build.project import Project
 from bqx.market.calendar import datetime_of
+from bqx.research.training.folder import write_head
 from bqx.serve.api.assemble import Settings, make_predictor, make_server
 from bqx.serve.api.freshness import as_if, asked
 from bqx.serve.api.keys import Keys
@@ -238,6 +239,12 @@ def test_models_that_cannot_be_served(served_world: Any, tmp_path: Path) -> None
         make_predictor(project, "first", time.time)
     with pytest.raises(ServeError, match="has no artefacts"):
         make_predictor(project, "second", time.time)
+    head = json.loads((world.artefacts.parent / "run.json").read_text())
+    write_head(world.artefacts.parent, head | {"state": "quarantined", "result": {"too_good": ["skill too good"]}})
+    with pytest.raises(QuarantinedError, match="skill too good"):
+        make_predictor(project, "first", time.time)
+    with pytest.raises(UsageError, match="is no name"):
+        make_predictor(project, "../first", time.time)
     shutil.rmtree(root / "serve", ignore_errors=True)
     with pytest.raises(ServeError, match="no API key"):
         make_server(project, Settings("first"))

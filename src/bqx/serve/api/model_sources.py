@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bqx.base.errors import ServeError
+from bqx.research.dataset import check_name
 from bqx.research.registry import Model, Registry
 from bqx.research.registry.store import NAME
+from bqx.research.training.folder import FOLDER, Run
+from bqx.research.training.quarantine import check_quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,17 @@ class ModelSource(Protocol):
 
 
 class RunModels:
-    """Artefacts of one run of `bqx train`, as research: nothing of it is promoted."""
+    """Artefacts of one run of `bqx train`, as research: nothing of it is promoted.
+
+    Raises QuarantinedError or TrainingError for a run that nothing may be shown of.
+    """
 
     def __init__(self, root: Path, run: str) -> None:
-        self.run, self.folder = run, root / "models" / run / "artefacts"
+        self.run, home = run, root / FOLDER / check_name(run)
+        self.folder = home / "artefacts"
         if not self.folder.is_dir():
             raise ServeError(f"run {run!r} has no artefacts", where=str(self.folder), fix="`bqx train` makes them")
+        check_quarantine(Run.read(home))
 
     def stamp(self) -> object:
         return tuple((p.name, p.stat().st_mtime_ns) for p in sorted(self.folder.glob("*/manifest.json")))
