@@ -163,10 +163,8 @@ class Regressions(Drawn):
 def drawn(self: Any, wanted: set[str]) -> dict[str, F8]:
     names, streams = tuple(sorted(wanted)), self.streams
     lanes = active().call("sisters", (streams,), {}, Sisters) if "sis" in wanted else None
-    step = active()
-    out: dict[str, F8] = step.call(
-        "regressions", (names, self.level, self.ends, streams), {"lanes": lanes}, _regressions
-    )
+    args = (names, self.level, self.ends, streams)
+    out: dict[str, F8] = active().call("regressions", args, {"lanes": lanes}, _regressions)
     return out
 
 
