@@ -15,7 +15,7 @@ import polars as pl
 from bqx.base.atomic import replacing, write_text
 from bqx.base.errors import NoPrediction
 from bqx.market.calendar import Grid, month_span, months_between
-from bqx.research.backtest.signal import SignalRule, signals
+from bqx.research.backtest.signal import signals
 from bqx.research.backtest.zones import NoTrade
 from bqx.research.candidate_read import read_blocks
 from bqx.serve.api.forecast import Forecasts, forecast
@@ -138,7 +138,9 @@ def _signals(project: Project, model: Resident, chunk: Chunk, said: Forecasts, s
     grid: Grid = project.calendar.grid(int(minute[0]), int(minute[-1]) + 1)
     out: dict[str, Any] = {}
     for k, h in enumerate(said.horizons):
-        found = signals(said.f4[:, k], sigma, cost, h, SignalRule(), demonstrated=model.demonstrated(project.simulated))
+        found = signals(
+            said.f4[:, k], sigma, cost, h, model.located.rule, demonstrated=model.demonstrated(project.simulated)
+        )
         free = NoTrade().codes(minute, grid.minute_of_day, chunk.labels.left, h) == 0
         out[f"signal_{h}"] = np.where(free, found.side, 0).astype(np.int8)
         out[f"strength_{h}"] = np.where(free, found.strength, 0.0)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bqx.base.errors import ServeError
+from bqx.research.backtest.result import read_result, rule_of
+from bqx.research.backtest.signal import SignalRule
 from bqx.research.dataset import check_name
 from bqx.research.registry import Model, Registry
 from bqx.research.registry.store import NAME
-from bqx.research.training.folder import FOLDER, Run
+from bqx.research.training.folder import FOLDER, HEAD, Run
 from bqx.research.training.quarantine import check_quarantine
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
     """A model to serve. promoted : it passed every gate; otherwise signals are HOLD. why : where it stands, in words.
-    digest : what the artefact must be, where somebody knows."""
+    digest : what the artefact must be, where somebody knows. rule : when a forecast becomes a signal, as its run was
+    traded on history: a lower hurdle would be another strategy."""
 
     pair: str
     folder: Path
@@ -26,6 +29,7 @@ class Located:
     promoted: bool
     why: str
     digest: str | None = None
+    rule: SignalRule = field(default_factory=lambda: rule_of(None))
 
 
 class ModelSource(Protocol):
@@ -50,14 +54,15 @@ class RunModels:
         if not self.folder.is_dir():
             raise ServeError(f"run {run!r} has no artefacts", where=str(self.folder), fix="`bqx train` makes them")
         check_quarantine(Run.read(home))
+        self.home = home
 
     def stamp(self) -> object:
         return tuple((p.name, p.stat().st_mtime_ns) for p in sorted(self.folder.glob("*/manifest.json")))
 
     def production(self) -> Mapping[str, Located]:
-        why = f"run {self.run} is research: no demonstrated skill"
+        why, rule = f"run {self.run} is research: no demonstrated skill", tested_rule(self.home)
         return {
-            p.parent.name: Located(p.parent.name, p.parent, self.run, False, why)
+            p.parent.name: Located(p.parent.name, p.parent, self.run, False, why, rule=rule)
             for p in sorted(self.folder.glob("*/manifest.json"))
         }
 
@@ -87,4 +92,13 @@ class RegistryModels:
 
     def _located(self, model: Model) -> Located:
         why = f"{model.state}: no demonstrated skill" if model.research else "production: every gate passed"
-        return Located(model.pair, self.root / model.path, model.name, not model.research, why, model.digest)
+        rule = tested_rule(self.root / FOLDER / model.run, model.run_hash)
+        return Located(model.pair, self.root / model.path, model.name, not model.research, why, model.digest, rule)
+
+
+def tested_rule(home: Path, run_hash: str | None = None) -> SignalRule:
+    """The rule of a run's backtest, that of the default settings without one, or when another run has its name."""
+    if not (home / HEAD).is_file():
+        return rule_of(None)
+    run = Run.read(home)
+    return rule_of(None if run_hash not in (None, run.hash) else read_result(run))

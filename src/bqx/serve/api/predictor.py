@@ -44,7 +44,8 @@ class Made:
 class Predictor:
     """Ties models, features, calendar and clock together; safe for threads.
 
-    rule, zones : when a forecast becomes BUY or SELL. simulated : whether the bars are; every answer says so.
+    rule, zones : when a forecast becomes BUY or SELL; without a rule, as each model's run was traded on history.
+    simulated : whether the bars are; every answer says so.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Predictor:
     ) -> None:
         self.models, self.source, self.calendar, self.clock, self.metrics = models, source, calendar, clock, metrics
         self.simulated = simulated
-        self.rule, self.zones = rule or SignalRule(), zones or NoTrade()
+        self.rule, self.zones = rule, zones or NoTrade()
         self._ready: dict[str, Made] = {}
         self._kept: OrderedDict[tuple[str, str, int, object], Made] = OrderedDict()
         self._stamp: object = None
@@ -181,7 +182,7 @@ class Predictor:
                     row.sigma,
                     row.cost,
                     h,
-                    self.rule,
+                    self.rule or model.located.rule,
                     demonstrated=model.demonstrated(self.simulated),
                     blocked=self.zones.reason(row.minute, minute_of_day, row.left, h),
                 )
