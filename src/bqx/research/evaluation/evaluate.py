@@ -14,6 +14,7 @@ from bqx.base.errors import EvaluationError, UsageError
 from bqx.base.runlog import current_run
 from bqx.market.calendar import Calendar
 from bqx.research.evaluation.judge import QUARANTINED
+from bqx.research.evaluation.reach import Reach, reach
 from bqx.research.evaluation.rows import BASELINES, TARGETS, Rows, rows_of
 from bqx.research.evaluation.spread import SpreadFound, SpreadSums
 from bqx.research.evaluation.standard import standard
@@ -51,6 +52,7 @@ class Evaluation:
     own_thirds: int
     too_good: tuple[str, ...]
     signed: dict[str, Any] | None
+    reach: Reach
     made_at: str
 
     @property
@@ -89,6 +91,7 @@ class Evaluation:
             "verdict": self.verdict, "quarantined": self.quarantined, "too_good": list(self.too_good),
             "signed": self.signed, "standard": self.facts,
             "targets": {k: t.as_dict() for k, t in self.targets.items()}, "spread": self.spread.as_dict(),
+            "reach": {**self.reach.as_dict(), "words": self.reach.words},
             "cells_with_own_thirds": self.own_thirds, "note": NOISE_NOTE,
         }  # fmt: skip
 
@@ -138,7 +141,7 @@ def evaluate(
     if run.signed is not None:
         found = {target: t.signed() for target, t in found.items()}
     primary = TARGETS[0] if TARGETS[0] in found else TARGETS[1]
-    span = (_text(first), _text(last))
+    span, walk = (_text(first), _text(last)), found[primary].pooled.walk
     tables = run.tables()
     complete = wanted == tables
     absent = tuple(f"{p}, h = {h}" for p in run.pairs for h in run.horizons if (p, h) not in tables)
@@ -155,6 +158,7 @@ def evaluate(
         own_thirds=own,
         too_good=too_good,
         signed=run.signed,
+        reach=reach(walk.low, walk.high, calendar.ordinal(last) - calendar.ordinal(first) + 1),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     out = replace(out, facts={**out.facts, "horizons": sorted({h for _, h in wanted}), "verdict": out.word})
