@@ -116,14 +116,14 @@ def frame_of(project: Project, model: Resident, chunk: Chunk) -> pl.DataFrame:
     stamps = pl.Series("ts_utc", (block.minute * 60_000_000).astype("datetime64[us]")).dt.replace_time_zone("UTC")
     cost = values["cost"].astype(np.float64)
     columns: dict[str, Any] = {
-        "sigma": sigma, "cost": cost, **_numbers(said), **_signals(project, model, chunk, said, sigma, cost)
+        "sigma": sigma, "cost": cost, **numbers(said), **_signals(project, model, chunk, said, sigma, cost)
     }  # fmt: skip
     series = [pl.Series(k, v, nan_to_null=v.dtype.kind == "f") for k, v in columns.items()]
     left = pl.Series("left", chunk.labels.left.astype(np.int32))
     return pl.DataFrame([stamps, pl.Series("pair", [model.pair] * len(block)), left, *series])
 
 
-def _numbers(said: Forecasts) -> dict[str, Any]:
+def numbers(said: Forecasts) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for k, h in enumerate(said.horizons):
         out |= {f"move_{h}": said.move[:, k]}
