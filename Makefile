@@ -42,7 +42,7 @@ demo: $(VENV)/runtime.stamp
 test: lint types contract secrets licences
 	@sh scripts/chromium.sh || echo "the console's tests will be skipped: no Chromium" >&2
 	@echo "compiling kernels into the user's cache (once a version)"
-	@$(BIN)/python -m bqx.features.warm
+	@$(BIN)/python -m bqx.features.warm --live
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/dev.stamp

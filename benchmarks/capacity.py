@@ -55,16 +55,18 @@ class Laws:
         return START_SECONDS + found[slowest], slowest
 
 
-def read_laws(results: Path = RESULTS) -> tuple[Laws, Row, Row] | None:
+def read_laws(results: Path = RESULTS) -> tuple[Laws, Row, Row, Row] | None:
     """The laws with the results they come from; None while one of these is missing."""
     from bqx.features.catalogue import own_datasets
 
-    paths = (results / "cluster.json", results / "build.json")
+    paths = (results / "cluster-laws.json", results / "build.json")
     if not all(path.is_file() for path in paths):
         return None
     cluster, month = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
+    tried = results / "cluster.json"
+    first = json.loads(tried.read_text(encoding="utf-8"))["engines"] if tried.is_file() else {"judged": False}
     panel = {name for name, home in own_datasets().items() if "panel" in home.uses}
-    first, found = cluster["engines"], cluster["laws"]
+    found = cluster["laws"]
     laws = Laws(
         work=month["together"]["cpu_seconds"],
         longest=sum(row["cpu_seconds"] for row in month["datasets"] if row["dataset"] in panel),
@@ -75,21 +77,19 @@ def read_laws(results: Path = RESULTS) -> tuple[Laws, Row, Row] | None:
         put=found["put_ms"] / 1000,
         efficiency=min(first["efficiency"]["processes"], 1.0) if first["judged"] else 1.0,
     )
-    return laws, cluster, month
+    return laws, cluster, month, first
 
 
 def section(results: Path = RESULTS) -> str:
     """The generated part as Markdown."""
     known = read_laws(results)
     if known is None:
-        return "\nNot measured yet: `make soak CHECK=cluster` and `python -m benchmarks.build`.\n"
-    laws, cluster, month = known
-    first, costs = cluster["engines"], cluster["laws"]
-    said = (
-        f"{laws.efficiency:.2f} at two workers, measured"
-        if first["judged"]
-        else (f"1.00, assumed: only {first['free_cores']:.1f} cores were free when it was measured")
-    )
+        return "\nNot measured yet: `make soak CHECK=cluster-laws` and `python -m benchmarks.build`.\n"
+    laws, cluster, month, first = known
+    costs = cluster["laws"]
+    said = "1.00, assumed: not measured with two free cores yet (`make soak CHECK=cluster`)"
+    if first["judged"]:
+        said = f"{laws.efficiency:.2f} at two workers, measured"
     one = _table(laws, 12 * YEARS)
     year = _table(laws, 12)
     limit, why = next(((n, w) for n, _, w in one if w != "workers"), (None, ""))
@@ -101,8 +101,8 @@ def section(results: Path = RESULTS) -> str:
     }
     lines = [
         "",
-        f"From `benchmarks/results/cluster.json` ({cluster.get('date')}, load average {costs['load_average']}) and "
-        f" `build.json` ({month.get('date')}).",
+        f"From `benchmarks/results/cluster-laws.json` ({cluster.get('date')}, load average {costs['load_average']}) "
+        f"and `build.json` ({month.get('date')}).",
         "",
         "| Law | Figure |",
         "|---|---|",
@@ -167,9 +167,13 @@ def main(arguments: list[str]) -> int:
         if stale:
             print("docs/cluster.md is stale: run `python -m benchmarks.capacity`", file=sys.stderr)
         return int(stale)
-    PAGE.write_text(page(), encoding="utf-8")
-    print(PAGE)
+    print(write_capacity())
     return 0
+
+
+def write_capacity() -> Path:
+    PAGE.write_text(page(), encoding="utf-8")
+    return PAGE
 
 
 if __name__ == "__main__":

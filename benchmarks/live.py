@@ -56,13 +56,13 @@ def measure(folder: Path, pairs: tuple[str, ...], minutes: int, datasets: list[s
         take(minute, rows)
         whole.append(time.perf_counter() - waited[0])
         core.append(time.thread_time() - waited[1])
-        for name, seconds in engine._session.spent.items():
+        for name, seconds in engine.spent.items():
             each[name].append(seconds)
 
     engine.take = timed  # type: ignore[method-assign]
     running.run()
     size = sum(p.stat().st_size for p in engine.folder.glob("*.live")) / max(len(list(engine.folder.glob("*.live"))), 1)
-    stepped = {live.home.name: live.stepped for live in engine._session.lives}
+    stepped = engine.stepped
     columns = {home.name: len(home.columns) for home in homes}
     engine.close()
     project.close()

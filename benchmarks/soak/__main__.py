@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
+from benchmarks.capacity import write_capacity
 from benchmarks.page import write_page
 from benchmarks.soak.checks import CHECKS
 from benchmarks.soak.state import State
@@ -30,7 +31,7 @@ def main() -> int:
     result = check.run(state)
     path = state.finish(result)
     print(json.dumps(result, indent=2))
-    print(f"{'passed' if result['ok'] else 'FAILED'}: {path}, {write_page()}")
+    print(f"{'passed' if result['ok'] else 'FAILED'}: {path}, {write_page()}, {write_capacity()}")
     return 0 if result["ok"] else 1
 
 

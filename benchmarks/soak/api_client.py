@@ -15,6 +15,11 @@ from typing import Any
 import numpy as np
 
 TIMEOUT = 30.0
+FRESH = 8.0
+"""Seconds a connection may have been idle to be used again; the server closes it after 15."""
+
+
+Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
@@ -40,7 +45,7 @@ class Seen:
 async def drive(host: str, port: int, key: str, body: Callable[[int], bytes], rate: float, seconds: float) -> Seen:
     """Send POST /predict with `body(n)` at `rate` a second, evenly but for a little jitter; wait for all answers."""
     loop, seen = asyncio.get_running_loop(), Seen()
-    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    idle: list[tuple[float, Link]] = []
     rng = random.Random(1)  # noqa: S311 - spreads requests, guards nothing
     begin = loop.time() + 0.2
     due = [begin + (n + rng.uniform(-0.25, 0.25)) / rate for n in range(int(rate * seconds))]
@@ -49,11 +54,12 @@ async def drive(host: str, port: int, key: str, body: Callable[[int], bytes], ra
         late, status = loop.time() - due[n], 0
         try:
             async with asyncio.timeout(TIMEOUT):
-                if not idle:
+                link = _usable(idle, loop.time())
+                if link is None:
                     seen.connections += 1
-                link = idle.pop() if idle else await asyncio.open_connection(host, port)
+                    link = await asyncio.open_connection(host, port)
                 status = await _ask(link, key, body(n))
-                idle.append(link)
+                idle.append((loop.time(), link))
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             status = 0
         seen.latency.append(loop.time() - due[n])
@@ -66,12 +72,21 @@ async def drive(host: str, port: int, key: str, body: Callable[[int], bytes], ra
             await asyncio.sleep(wait)
         tasks.append(asyncio.create_task(one(n)))
     await asyncio.gather(*tasks)
-    for _, writer in idle:
+    for _, (_, writer) in idle:
         writer.close()
     return seen
 
 
-async def _ask(link: tuple[asyncio.StreamReader, asyncio.StreamWriter], key: str, body: bytes) -> int:
+def _usable(idle: list[tuple[float, Link]], now: float) -> Link | None:
+    """The connection used last, if the server cannot be about to close it; older ones are closed."""
+    if idle and now - idle[-1][0] < FRESH and not idle[-1][1][0].at_eof():
+        return idle.pop()[1]
+    while idle:
+        idle.pop()[1][1].close()
+    return None
+
+
+async def _ask(link: Link, key: str, body: bytes) -> int:
     reader, writer = link
     head = (f"POST /predict HTTP/1.1\r\nhost: soak\r\nauthorization: Bearer {key}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n")  # fmt: skip

@@ -81,13 +81,15 @@ class Server:
     clock: Callable[[], float]
 
     def metrics(self) -> dict[str, float]:
-        """Events and peak memory."""
+        """Events, peak memory and processor time."""
         status, text = _get(self.host, self.port, "/metrics", self.key)
         lines = text.splitlines() if status == 200 else []
         events = [line.split('"') for line in lines if line.startswith("bqx_events_total{")]
         with Path(f"/proc/{self.process.pid}/status").open() as said:
             peak = next((int(line.split()[1]) for line in said if line.startswith("VmHWM")), 0)
-        return {**{parts[1]: float(parts[2].strip("} ")) for parts in events}, "peak_mb": peak / 1024}
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        cpu = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return {**{parts[1]: float(parts[2].strip("} ")) for parts in events}, "peak_mb": peak / 1024, "cpu_s": cpu}
 
 
 @contextmanager

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bqx.build.choice import Choice
 from bqx.build.project import Project
 from bqx.build.run import build
-from bqx.features.catalogue import own_datasets
 from bqx.market.calendar import Calendar
 from bqx.market.simulated import simulate, simulated_source
 from bqx.research.artefact import Artefact, Recipe, Signer, TrainingRows, fit_model, make_key, trust
@@ -19,6 +19,7 @@ from bqx.research.candidate_read import read_blocks
 from bqx.research.candidates import Candidate, candidates, catalogue_version
 from bqx.research.labels import Labels, make_labels
 from bqx.research.target_set import target
+from bqx.research.training.folder import FORMAT, REQUIRED, head_hash, write_head
 
 DATASETS = ("returns_raw_rate", "returns_std_rate", "time_dual")
 RUN = "first"
@@ -66,6 +67,9 @@ def make_world(root: Path, pairs: Sequence[str], start: int, end: int, *, seed: 
     for pair in world.pairs:
         mine = replace(first, pair=pair, manifest={**first.manifest, "pair": pair})
         mine.save(world.artefacts / pair, world.signer)
+    head: dict[str, Any] = dict.fromkeys(REQUIRED) | {"format": FORMAT, "name": RUN, "pairs": list(world.pairs)}
+    head |= {"horizons": list(HORIZONS), "simulated": True, "state": "done"}
+    write_head(world.artefacts.parent, head | {"hash": head_hash(head)})
     project.close()
     return world
 
@@ -111,8 +115,3 @@ def world_span(calendar: Calendar, ym_start: int, weeks: int, into: int) -> tupl
     """From the first week start at or after `ym_start`, whole weeks and `into` open minutes more."""
     start = calendar.week_start(ym_start)
     return start, calendar.at_ordinal(calendar.ordinal(start) + weeks * 7200 + into)
-
-
-def known_datasets() -> tuple[str, ...]:
-    """Names in catalogue order, to see that DATASETS exist."""
-    return tuple(own_datasets())

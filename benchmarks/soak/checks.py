@@ -10,6 +10,7 @@ from benchmarks.soak.api_load import api_load
 from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.cluster import cluster
+from benchmarks.soak.cluster_laws import cluster_laws
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
@@ -28,6 +29,7 @@ from benchmarks.soak.stages import stages_market, stages_three
 from benchmarks.soak.state import State
 from benchmarks.soak.tracker_kill import tracker_kill
 from benchmarks.soak.tracker_runs import tracker_runs
+from benchmarks.soak.train_kill import train_kill
 from benchmarks.soak.train_phases import train_phases
 from benchmarks.soak.train_scale import train_scale
 from benchmarks.soak.year import year
@@ -65,8 +67,12 @@ CHECKS: dict[str, Check] = {
         fdr, 200, "null worlds", "benchmarks/test_causality_soak.py",
     ),
     "cluster": Check(
-        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails; what a unit costs",
+        "threads, worker processes, two hosts over S3 and PostgreSQL: same bytes whatever fails, and efficiency",
         cluster, 8, "faults", "benchmarks/test_cluster_soak.py",
+    ),
+    "cluster-laws": Check(
+        "what a unit costs besides its work: calls, receipts, files; docs/cluster.md extrapolates from it",
+        cluster_laws, 12, "units", "benchmarks/test_cluster_soak.py",
     ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
@@ -139,6 +145,10 @@ CHECKS: dict[str, Check] = {
     "selection-planted": Check(
         "five planted columns of R2 0.005 beside decoys of correlation 0.9 are found among 2,640 candidates",
         planted, 10, "worlds", "benchmarks/test_selection_soak.py",
+    ),
+    "train-kill": Check(
+        "a training run killed at 40 random points and run again gives the bytes of an undisturbed one, models too",
+        train_kill, 40, "kills", "research/test_training_kill.py",
     ),
     "train-phases": Check(
         "minutes to learn from: rotated phases against a fixed one, three rows a label against one and against all",

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.soak.cluster_laws import laws
+from benchmarks.soak.cluster_laws import manifest_only
 from benchmarks.soak.postgres_copy import running
 from benchmarks.soak.state import State
 from bqx.build.choice import Choice
@@ -24,7 +24,6 @@ from bqx.build.processes import Processes
 from bqx.build.progress import Silent
 from bqx.build.project import Project
 from bqx.build.run import build
-from bqx.build.server_tables import wanted_tables
 from bqx.build.worker import Outcome
 from bqx.features.catalogue import own_datasets
 from bqx.market.calendar import Calendar, minute_of
@@ -45,26 +44,20 @@ FAULTS = ("worker killed", "worker cut off", "scheduler restarted", "storage sto
 
 
 def cluster(state: State, major: int = 18) -> dict[str, Any]:
-    """The first trial compares engines and measures efficiency, the second what a unit costs; `state.size` faults."""
+    """The first trial compares engines and measures efficiency, then `state.size` faults."""
     began = time.perf_counter()
     world = simulate(Calendar.load(), START, END, seed=7, pairs=PAIRS, origin_minute=START)
     with tempfile.TemporaryDirectory(prefix="bqx-cluster-") as folder, running(major) as server:
-        dsn = server.dsn("bqx_cluster")
-        with_database(server.dsn())
-        postgres_database.prepare(dsn, wanted_tables(PAIRS, (), only=(), first="2024_05", last="2024_05"))
-        steps: list[Callable[[], dict[str, Any]]] = [
-            lambda: engines(Path(folder) / "engines", world),
-            lambda: laws(Path(folder) / "laws", dsn),
-        ]
-        for step in steps[len(state.trials) :]:
-            state.add(step())
-        for number in range(len(state.trials) - 2, state.size):
+        dsn = manifest_only(server.dsn())
+        if not state.trials:
+            state.add(engines(Path(folder) / "engines", world))
+        for number in range(len(state.trials) - 1, state.size):
             rng = random.Random(f"{state.seed}:{number}")  # noqa: S311 - reproducible trials, no secret
             trial = faulty(Path(folder) / f"fault{number}", world, dsn, FAULTS[number % len(FAULTS)], rng)
             trial["same"] = trial.pop("digest") == state.trials[0]["digest"]
             state.add(trial)
             print(f"{number}: {trial['fault']}, {'same bytes' if trial['same'] else trial['problem']}", flush=True)
-    first, costs, trials = state.trials[0], state.trials[1], state.trials[2:]
+    first, trials = state.trials[0], state.trials[1:]
     bad = [t for t in trials if not (t["same"] and t["honest"] and t["whole"]) and t["fault"] != "skipped"]
     slow = first["judged"] and min(first["efficiency"].values(), default=1.0) < EFFICIENCY_BAR
     return {
@@ -75,16 +68,8 @@ def cluster(state: State, major: int = 18) -> dict[str, Any]:
         "workers_lost": sum(t["lost"] for t in trials),
         "problems": bad,
         "engines": first,
-        "laws": costs,
         "seconds": round(time.perf_counter() - began, 1),
     }
-
-
-def with_database(dsn: str) -> None:
-    import psycopg
-
-    with psycopg.connect(dsn, autocommit=True) as con:
-        con.execute("CREATE DATABASE bqx_cluster TEMPLATE template0")
 
 
 def filled(root: Path, world: dict[str, pl.DataFrame], project: Project | None = None) -> Project:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -13,9 +14,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psycopg
 
+from benchmarks.soak.postgres_copy import running
+from benchmarks.soak.state import State
 from bqx.build.engines import map_units, open_executor
 from bqx.build.project import Project
+from bqx.build.server_tables import wanted_tables
 from bqx.market.calendar import datetime_of
 from bqx.market.pairs import PAIRS
 from bqx.store.contract import Receipt
@@ -25,10 +30,26 @@ sys.path.append(str(Path(__file__).parents[2] / "tests"))
 import postgres_database
 from hosts import TwoHosts
 
-CALLS, UNITS, COLUMNS, ROWS = 400, 12, 14, 30_000
+CALLS, COLUMNS, ROWS = 400, 14, 30_000
 
 
-def laws(folder: Path, dsn: str, calls: int = CALLS, units: int = UNITS) -> dict[str, Any]:
+def cluster_laws(state: State, calls: int = CALLS, major: int = 18) -> dict[str, Any]:
+    """`state.size` units are committed."""
+    with tempfile.TemporaryDirectory(prefix="bqx-laws-") as folder, running(major) as server:
+        found = laws(Path(folder), manifest_only(server.dsn()), calls, state.size)
+    return {"ok": all(value > 0 for key, value in found.items() if key.endswith("_ms")), "laws": found}
+
+
+def manifest_only(dsn: str) -> str:
+    """DSN of a new database with the manifest's tables and no others."""
+    made = postgres_database.dsn_of(dsn, "bqx_cluster")
+    with psycopg.connect(dsn, autocommit=True) as con:
+        con.execute("CREATE DATABASE bqx_cluster TEMPLATE template0")
+    postgres_database.prepare(made, wanted_tables(PAIRS, (), only=(), first="2024_05", last="2024_05"))
+    return made
+
+
+def laws(folder: Path, dsn: str, calls: int, units: int) -> dict[str, Any]:
     """Milliseconds, medians: a call that does nothing, on worker processes and on Dask with two workers; a unit of 28
     receipts committed, manifest in PostgreSQL, files in S3; a file written, and fetched; bytes of its receipt."""
     postgres_database.empty(dsn)

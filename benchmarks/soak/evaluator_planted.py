@@ -13,8 +13,9 @@ from benchmarks.soak.evaluator_world import HORIZONS, PAIRS, oracle, ridge_rows,
 from benchmarks.soak.state import State
 from bqx.research.evaluation.rows import Rows
 
-STRENGTH, TRAIN, TEST, DRAWS = 0.03, 10, 6, 1000
-LOW, HIGH = 0.90, 0.99
+STRENGTH, TRAIN, TEST, DRAWS = 0.035, 10, 6, 1000
+LOW, HIGH = 0.88, 0.99
+"""With 700 independent labels a 95 % interval of the stationary bootstrap holds the truth in 92 to 93 % of worlds."""
 
 
 def planted(state: State) -> dict[str, Any]:

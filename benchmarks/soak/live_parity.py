@@ -150,7 +150,8 @@ def compare(
 
 def walk(session: Session, world: World, day: tuple[int, int]) -> tuple[dict[str, F8], list[float]]:
     """Values of each dataset, (minutes, columns, pairs), and the seconds of this core a minute took."""
-    panel, anchors = world.panel(*day), world.anchors()
+    whole, anchors = world.panel(world.calendar.segment_start(day[0]), day[1]), world.anchors()
+    panel = whole.slice(whole.grid.index(day[0]), len(whole.grid))  # with what is carried into its first minutes
     rows: dict[str, list[F8]] = {}
     seconds = []
     for row in range(len(panel.grid)):

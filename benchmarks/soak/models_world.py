@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.selection_world import noise_project
 from bqx.base.errors import QuarantinedError
+from bqx.market import simulated
 from bqx.market.calendar import Calendar, month_span
 from bqx.market.simulated import Flavour
 from bqx.research.artefact import Signer, make_key, trust
@@ -36,7 +39,11 @@ RETESTED = ("returns_std_rate",)
 
 @dataclass(frozen=True)
 class Plan:
-    """weeks of history, pairs, the options of the selection; cost : round trip in bps."""
+    """weeks of history, pairs, the options of the selection; cost : round trip in bps.
+
+    columns : feature datasets whose unlagged columns are trained on in place of a selection. kappa : of the planted
+    market, None for its own.
+    """
 
     weeks: int = 16
     pairs: tuple[str, ...] = ("eurusd", "usdjpy")
@@ -44,8 +51,25 @@ class Plan:
     estimator: str = "ridge"
     cost: float = 0.1
     options: Options = field(default_factory=lambda: Options(halves=20, folds=2, rounds=20))
+    columns: tuple[str, ...] = ()
+    kappa: float | None = None
     draws: int = 2000
     seeds: int = 200
+
+
+@contextmanager
+def market(kappa: float | None) -> Iterator[None]:
+    """The planted market with another strength; skill goes with its square (docs/simulated-market.md)."""
+    own = simulated.KAPPA
+    if kappa is not None:
+        simulated.KAPPA = kappa
+        simulated._seen.clear()  # paths walked with another strength
+    try:
+        yield
+    finally:
+        if kappa is not None:
+            simulated.KAPPA = own
+            simulated._seen.clear()
 
 
 def whole(root: Path, seed: int, flavour: Flavour, plan: Plan) -> dict[str, Any]:
@@ -56,16 +80,22 @@ def whole(root: Path, seed: int, flavour: Flavour, plan: Plan) -> dict[str, Any]
     calendar = Calendar.load()
     start = calendar.week_start(month_span("2024_02")[0])
     end = calendar.at_ordinal(calendar.ordinal(start) + plan.weeks * 7200 - 1) + 1
-    project = noise_project(root, plan.pairs, start, end, seed=seed, real=REAL, flavour=flavour)
+    with market(plan.kappa):
+        project = noise_project(root, plan.pairs, start, end, seed=seed, real=REAL, flavour=flavour)
     private, public = make_key()
     trust(root, public, "this soak")
     make_dataset(project, "d", cost=plan.cost)
     dataset = Dataset.open(project, "d")
     leaks = run_suite(dataset, plan.pairs[0], seed=seed, homes=RETESTED)
     record(dataset.folder, dataset.hash, plan.pairs[0], leaks)
-    run_selection(dataset, "s", options=plan.options, compare=False)
     settings = Settings(estimator=plan.estimator, horizons=plan.horizons, seed=seed)
-    run = train(make_order(dataset, settings, selection="s"), "r", signer=Signer(private))
+    if plan.columns:
+        names = [c.name for c in dataset.candidates if c.lag == 0 and c.name.partition(".")[0] in plan.columns]
+        order = make_order(dataset, settings, columns=names)
+    else:
+        run_selection(dataset, "s", options=plan.options, compare=False)
+        order = make_order(dataset, settings, selection="s")
+    run = train(order, "r", signer=Signer(private))
     out: dict[str, Any] = {"seed": seed, "flavour": flavour, "state": run.state}
     out["leakage"] = [r.test for r in leaks if not r.ok]
     if run.state == "quarantined":
@@ -76,8 +106,7 @@ def whole(root: Path, seed: int, flavour: Flavour, plan: Plan) -> dict[str, Any]
         return {**out, "too_good": [why.what], "promotable": [], "gates": {}}
     trading = Trading(cost_bps=plan.cost, seeds=plan.seeds, seed=seed)
     traded = backtest(project, run, trading)
-    registry = Registry(root)
-    gates = {m.pair: judge(Evidence(registry, m)) for m in add_run(registry, run)}
+    add_run(Registry(root), run)
     pooled = found.pooled.pooled.walk
     return {
         **out,
@@ -86,6 +115,15 @@ def whole(root: Path, seed: int, flavour: Flavour, plan: Plan) -> dict[str, Any]
         "trades": traded["summary"]["trades"],
         "net_bps": traded["expectancy"][0]["mean"],
         "dsr": None if traded["deflated"] is None else traded["deflated"]["dsr"],
+        **risen(root),
+    }
+
+
+def risen(root: Path) -> dict[str, Any]:
+    """Models that could be approved, and what every gate says of each."""
+    registry = Registry(root)
+    gates = {m.pair: judge(Evidence(registry, m)) for m in registry.models()}
+    return {
         "promotable": [p for p, gs in gates.items() if all(g.passed for g in gs if g.name in RESEARCH_GATES)],
         "gates": {p: {g.name: f"{g.verdict}: {g.reason}" for g in gs} for p, gs in gates.items()},
     }

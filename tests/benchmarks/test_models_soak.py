@@ -10,16 +10,23 @@ import pytest
 from benchmarks.soak.state import State
 
 from bqx.research.registry import gates
-from bqx.research.selection.options import Options
 
 soak: Any = importlib.import_module("benchmarks.soak.models_gates")
-SMALL = soak.Plan(weeks=6, pairs=("eurusd",), horizons=(15,), cost=0.1, draws=200, seeds=20,
-                  options=Options(budget=20, rate=5, bqx=5, folds=2, halves=4, per_half=10, rounds=5))  # fmt: skip
+models_world: Any = importlib.import_module("benchmarks.soak.models_world")
+SMALL = soak.Plan(weeks=6, pairs=("eurusd",), horizons=(15,), cost=0.1, columns=("returns_std_rate",), draws=200,
+                  seeds=20)  # fmt: skip
+"""Selection among 2,640 candidates takes a minute a world; tests/research/test_selection_run.py has it."""
 
 
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return soak.whole(tmp_path_factory.mktemp("world") / "p", 5, "random-walk", SMALL)
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("world") / "p"
+
+
+@pytest.fixture(scope="module")
+def trial(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = soak.whole(root, 5, "random-walk", SMALL)
+    return found
 
 
 def state_with(*trials: dict[str, Any]) -> State:
@@ -39,12 +46,12 @@ def test_nothing_of_noise_is_promotable(results: Path, trial: dict[str, Any]) ->
 
 
 def test_a_gate_left_open_is_seen(
-    results: Path, trial: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    results: Path, root: Path, trial: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The planted fault: every gate says yes."""
     yes = {name: (title, source, lambda e: ("pass", "open", {})) for name, (title, source, _) in gates.GATES.items()}
     monkeypatch.setattr(gates, "GATES", yes)
-    open_door = soak.whole(tmp_path / "p", 5, "random-walk", SMALL)
+    open_door = {**trial, **models_world.risen(root)}
     assert open_door["promotable"] == ["eurusd"]
     planted = {**trial, "flavour": "planted", "promotable": ["eurusd"]}
     assert not soak.models_gates(state_with(open_door, planted), SMALL)["ok"]

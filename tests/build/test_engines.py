@@ -17,6 +17,7 @@ from small_project import REMOTE, Killer, contents
 
 from bqx.base.errors import BuildError, ClusterError, DiskError, LeaseError, Unsupported, UsageError, WorkerMismatch
 from bqx.build.choice import Choice
+from bqx.build.dask_engine import _Link
 from bqx.build.engines import map_units, open_executor
 from bqx.build.executor import WorkerLost, drive
 from bqx.build.ledger import Ledger
@@ -195,6 +196,30 @@ def test_engines_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(Unsupported, match=r"pip install 'bqx\[cluster\]'"):
         open_executor("dask://127.0.0.1:1")
+
+
+class _Deserted:
+    """A Dask client whose scheduler has lost all its workers: what is submitted never ends."""
+
+    status = "running"
+
+    def nthreads(self) -> dict[str, int]:
+        return {}
+
+    def submit(self, *args: object, **options: object) -> _Deserted:
+        return self
+
+    def add_done_callback(self, call: object) -> None:
+        pass
+
+
+def test_a_cluster_that_stays_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    link: Any = object.__new__(_Link)
+    link.lost, link._address, link._patience, link._topic, link._routes = False, "tcp://here:1", 0.1, "t", {}
+    link._threads, link._asked, link._alive, link._guard = 1, 0.0, time.monotonic(), threading.Lock()
+    link._client = _Deserted()
+    with pytest.raises(ClusterError, match=r"no worker for 0 s at tcp://here:1 .* run it again"):
+        link.ask("job", "item", print, threading.Event())
 
 
 def test_any_function_of_bqx_runs_over_any_engine(cluster: Cluster) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ import xxhash
 from small_project import PAIRS, REMOTE, Killer, contents, fill
 
 import postgres_database
+from bqx.base.config import load_config
 from bqx.base.errors import ConfigError
 from bqx.build.choice import Choice
 from bqx.build.project import Project
@@ -116,4 +116,9 @@ def test_settings_for_object_storage(tmp_path: Path) -> None:
         (root / "bqx.toml").write_text(text.replace('files = "local"', new, 1))
         with pytest.raises(ConfigError, match=said):
             Project.open(root)
-    shutil.rmtree(root)
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    shown = page.split("```toml\n[store]\n")[1].split("```")[0]
+    at = text.index("[store]\n")
+    (root / "bqx.toml").write_text(f"{text[:at]}[store]\n{shown}\n{text[text.index('[build]') :]}")
+    store = load_config(root).store
+    assert (store.files, store.manifest, store.prefix, store.credentials) == ("s3", "postgres", "prod/", "fx-s3")

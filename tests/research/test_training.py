@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from training_worlds import COLUMNS, cli, contents, order
 
-from bqx.base.errors import CheckError, LeaseError, RunError, TrainingError, UsageError
+from bqx.base.errors import CheckError, LeaseError, RunError, TrainingError, UsageError, WorkerMismatch
+from bqx.build.engines import map_units
 from bqx.build.project import Project
+from bqx.build.threads import Threads
 from bqx.research.artefact import Artefact, Signer, make_key
 from bqx.research.dataset import Dataset
 from bqx.research.estimators import forecaster
 from bqx.research.target_set import target
 from bqx.research.training import pool
+from bqx.research.training.apart import item_of
 from bqx.research.training.folder import Run, open_run
 from bqx.research.training.lock import only_one
 from bqx.research.training.phases import rotated, stride
@@ -64,6 +67,23 @@ def test_a_cell_forecasts_what_the_forecaster_does_by_hand(run: Run, noise_datas
     for name, k in (("y3", 0), ("y4", 1)):
         np.testing.assert_array_equal(table[name].fill_null(np.nan).to_numpy(), Y[test, k])
     np.testing.assert_allclose(table["r"], table["y4"] * table["sigma"] * np.sqrt(h), rtol=1e-6)
+
+
+def test_cells_on_an_engine_give_the_files_of_threads(noise_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JSON there and back, as on a cluster; failures come back too, and a worker that differs is refused."""
+    asked = order(noise_dataset, pairs=("eurusd",), folds=(0, 1))
+    here, apart = train(asked, "here"), train(asked, "apart", engine=Threads(2))
+    for folder in ("cells", "forecasts"):
+        assert contents(here.folder / folder) == contents(apart.folder / folder)
+    assert here.state == apart.state and len(contents(apart.folder / "cells")) == 4
+    monkeypatch.setattr(pool, "fit_cell", lambda *a: (_ for _ in ()).throw(CheckError("no rows")))
+    failed = train(order(noise_dataset, pairs=("eurusd",), folds=(2,)), "fails", engine=Threads(1))
+    assert [f["cell"] for f in failed.head["result"]["failures"]] == ["eurusd_15_2"]
+    cells = asked.groups["eurusd"]
+    item = item_of(asked, cells[0], cells, 1)
+    item = {**item, "root": f"{item['root']}/.", "facts": {**item["facts"], "code": "0.0+other"}}
+    with pytest.raises(WorkerMismatch, match=r"code is .*, not 0\.0\+other"):
+        list(map_units("threads", "bqx.research.training.apart:run", [item]))
 
 
 def test_persistence_is_the_last_h_bars(run: Run, noise_world: Project) -> None:
@@ -197,6 +217,8 @@ def test_the_command_line_trains_lists_shows_and_compares(
     assert not (noise_world.root / "models" / "typed").exists()
     head = cli(noise_world, *words)
     assert head["state"] == "done" and head["params"] == {"penalties": [1.0, 30.0]}
+    again = cli(noise_world, *words, "--dry-run")
+    assert again["cells"] == 0 and again["seconds"] == 0.0 and "nothing" in again["law"]
     receipts = [json.loads(p.read_text()) for p in open_run(noise_world, "typed").folder.glob("cells/*/receipt.json")]
     assert plan["rows"] == pytest.approx(max(r["rows"] for r in receipts), rel=0.05)
     assert {"typed", "whole"} <= {r["name"] for r in cli(noise_world, "runs", "list")}

@@ -131,3 +131,12 @@ def test_luck_of_a_small_cell_is_no_leak_and_a_leak_in_one_is_seen() -> None:
     leak = plain([table], "y4", 15, 15)
     assert leak is not None and leak.too_good is not None and "skill" in leak.too_good
     assert plain([table.with_columns(pl.lit(None, pl.Float64).alias("y4"))], "y4", 15, 15) is None
+
+
+def test_the_tests_a_signature_needs_can_be_run_alone(noise_dataset: Dataset) -> None:
+    from bqx.research.leakage.suite import run_suite
+
+    (found,) = run_suite(noise_dataset, "eurusd", tests=("L5",))
+    assert found.test == "L5" and found.ok
+    with pytest.raises(UsageError, match="no leakage test L15"):
+        run_suite(noise_dataset, "eurusd", tests=("L15",))

@@ -1,66 +1,54 @@
-"""A run killed by SIGKILL goes on with the same call to the same bytes, wherever it was killed."""
+"""The small sibling of the soak `train-kill`: killed by SIGKILL and run again, a run has the same bytes."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from training_worker import work
-from training_worlds import contents
 
 from bqx.build.project import Project
 from bqx.research.artefact import make_key
 from bqx.research.dataset import Dataset
-from bqx.research.training.folder import Run
+from bqx.research.training.folder import open_run
 from bqx.research.trials import Trials
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+soak: Any = importlib.import_module("benchmarks.soak.train_kill")
 KEY = make_key()[0].reveal()
-HERE = Path(__file__).parent
-
-
-def killed(project: Project, name: str, at: str, workers: int) -> int:
-    """Train in a process that dies at the n-th fault point; its exit code."""
-    env = {**os.environ, "BQX_FAULT": at, "PYTHONPATH": os.pathsep.join([*sys.path, str(HERE)])}
-    words = [sys.executable, str(HERE / "training_worker.py"), str(project.root), name, str(workers), KEY]
-    return subprocess.run(words, env=env, capture_output=True, timeout=120, check=False).returncode
 
 
 @pytest.fixture(scope="module")
-def whole(noise_world: Project, noise_dataset: Dataset) -> Run:
-    run = work(noise_world.root, "undisturbed", 1, KEY)
-    assert run.state == "done"
-    return run
+def wanted(noise_world: Project, noise_dataset: Dataset) -> dict[str, bytes]:
+    """An undisturbed run, made in this process."""
+    soak.work(str(noise_world.root), KEY, "1")
+    return dict(soak.contents(noise_world.root))
 
 
-@pytest.mark.parametrize(
-    ("at", "workers"),
-    [("after-temp-write:7", 2), ("after-rename:38", 1)],  # in a cell's receipt; in a forecast table, all cells done
-    ids=["cell", "tables"],
-)
-def test_killed_and_run_again_gives_the_same_bytes(
-    whole: Run, noise_world: Project, noise_dataset: Dataset, at: str, workers: int
+def test_killed_anywhere_it_ends_with_the_same_bytes(noise_world: Project, wanted: dict[str, bytes]) -> None:
+    """In a cell with two threads; and with all cells done, between two models. The last is finished in this process."""
+    run = open_run(noise_world, soak.NAME)
+    assert run.state == "done" and len(run.tables()) == 4 and sum(k.startswith("artefacts/") for k in wanted) > 10
+    found = [
+        soak.trial(noise_world.root, KEY, *how, wanted) for how in (("after-temp-write:9", 2), ("after-commit:1", 1))
+    ]
+    assert [t["problem"] for t in found] == ["", ""]
+    assert all(t["killed"] for t in found) and 0 < found[0]["cells"] < 12 and found[1]["cells"] == 12
+    assert soak.judged(found)["ok"] and soak.judged(found)["killed"] == 2
+    chosen = {"feature_set": run.head["mask"]["digest"], "target": "y3_15_15", "fold": "0", "pair": "eurusd"}
+    mine = [t for t in Trials(noise_world.root).list(**chosen) if len(t["parameters"]["heads"]) == 3]
+    assert len(mine) == 4 and max(t["times"] for t in mine) > 1, "choices count once, however often they ran"
+
+
+def test_a_file_that_differs_fails(
+    noise_world: Project, wanted: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"killed{workers}"
-    assert killed(noise_world, name, at, workers) == -9
-    folder = noise_world.root / "models" / name
-    kept = {p: p.stat().st_mtime_ns for p in folder.glob("cells/*/receipt.json")}
-    assert 0 < len(kept) < 12 if workers == 2 else len(kept) == 12
-    assert not (folder / "artefacts").exists()
-    run = work(noise_world.root, name, workers, KEY)
-    assert {**run.head, "name": ""} == {**whole.head, "name": ""} and run.state == "done"
-    mine, theirs = contents(folder), contents(whole.folder)
-    for files in (mine, theirs):  # the name of the run is in its head and, signed, in its artefacts
-        for path in [p for p in files if p == "run.json" or (p.startswith("artefacts/") and "manifest" in p)]:
-            del files[path]
-    assert mine == theirs
-    assert sum(p.startswith("artefacts/") for p in mine) > 10
-    assert all(p.stat().st_mtime_ns == t for p, t in kept.items()), "what was done is not done again"
-
-
-def test_the_ledger_counts_choices_once_however_often_they_ran(whole: Run, noise_world: Project) -> None:
-    found = Trials(noise_world.root).list(feature_set=whole.head["mask"]["digest"], target="y3_15_15", fold="0")
-    mine = [t for t in found if t["pair"] == "eurusd" and len(t["parameters"]["heads"]) == 3]
-    assert len(mine) == 4
+    """The planted fault: a run that ends with another byte, or with an error."""
+    monkeypatch.setattr(soak, "_child", lambda *_: 0)
+    monkeypatch.setattr(soak, "contents", lambda root: {**wanted, "run.json": b"{}"})
+    bad = soak.trial(noise_world.root, KEY, "after-fsync:1", 1, wanted)
+    assert bad["problem"] == "run.json and 0 more differ" and not soak.judged([{**bad, "killed": True}])["ok"]
+    monkeypatch.setattr(soak, "_child", lambda *_: 9)
+    assert soak.trial(noise_world.root, KEY, "after-fsync:1", 1, wanted)["problem"] == "exit code 9"

@@ -25,7 +25,7 @@ START = minute_of(datetime(2024, 2, 18, 22, tzinfo=UTC))
 LIVE = minute_of(datetime(2024, 3, 8, 20, tzinfo=UTC))
 """Two hours before the week's close; New York's clocks change over the week end."""
 END = minute_of(datetime(2024, 3, 11, 0, tzinfo=UTC))
-NAMES = ("base_bqx", "ohlc_rate", "returns_raw_rate", "returns_std_rate", "returns_std_bqx")
+NAMES = ("ohlc_rate", "returns_raw_rate", "returns_std_rate")
 
 
 def homes() -> list[Dataset]:

@@ -219,6 +219,17 @@ def test_copies_stay_within_their_bound(server: S3Server, tmp_path: Path, monkey
     assert all(path.exists() for path in paths)
 
 
+def test_sizes_of_a_unit_are_one_request(server: S3Server, tmp_path: Path) -> None:
+    with Proxy(server) as proxy:
+        place = files(proxy.endpoint, tmp_path)
+        made = [write_table(place, "lake/x/2024_07", f"p{k}", TABLE.with_columns(k=k), "lz4") for k in range(5)]
+        other = write_table(place, "lake/y/2024_07", "p", TABLE, "lz4")
+        proxy.seen.clear()
+        wanted = [*(w.path for w in made), "lake/x/2024_07/none.parquet", other.path]
+        assert place.sizes(wanted) == [*(w.bytes for w in made), None, other.bytes]
+        assert [method for method, _ in proxy.seen] == ["GET", "HEAD"]
+
+
 def test_a_rotated_key_is_asked_for_again_and_a_wrong_secret_is_named(server: S3Server, tmp_path: Path) -> None:
     refused = iter([True])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 import time
 import uuid
@@ -38,21 +39,19 @@ class Dask:
             raise Unsupported(
                 "Dask is not installed", fix="pip install 'bqx[cluster]', or --engine processes"
             ) from error
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler is told of by us
         self.name, self._note, self._patience = address, note, patience
         at = address.removeprefix("dask://")
         self._at = at if "://" in at else f"tcp://{at}"
         self._guard = threading.Lock()
-        self._counted, self._workers = 0.0, 0
-        self._link: _Link | None = _Link(self._at)
-        self.workers  # noqa: B018 - a cluster without workers is told now
+        self._workers = 0
+        self._link: _Link | None = _Link(self._at, patience)
 
     @property
     def workers(self) -> int:
-        """Threads of all workers there are now."""
-        if time.monotonic() - self._counted > COUNT_EVERY_SECONDS and (link := self._link) is not None:
-            with contextlib.suppress(OSError, TimeoutError):  # while it is made anew, what was counted last says most
-                self._workers = link.threads()
-            self._counted = time.monotonic()
+        """Threads of all workers there are now; while the connection is made anew, those there were."""
+        if (link := self._link) is not None:
+            self._workers = link.threads()
         return self._workers
 
     def run(self, job: Job[Item, Result], items: Sequence[Item]) -> Generator[Result]:
@@ -109,7 +108,7 @@ class Dask:
                     self._link.close()
                     self._link = None
                 try:
-                    self._link = _Link(self._at)
+                    self._link = _Link(self._at, self._patience)
                 except ClusterError:
                     if time.monotonic() > give_up:
                         raise
@@ -119,10 +118,12 @@ class Dask:
 class _Link:
     """One connection to a scheduler. lost : it, or what it was asked, has gone."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, patience: float) -> None:
         from distributed import Client
 
-        self.lost, self._address, self._prepared = False, address, ""
+        self.lost, self._address, self._patience, self._prepared = False, address, patience, ""
+        self._guard = threading.Lock()
+        self._threads, self._asked, self._alive = 0, 0.0, time.monotonic()
         self._topic = f"bqx-{uuid.uuid4().hex}"
         self._routes: dict[str, Callable[[Json], None]] = {}
         try:
@@ -138,7 +139,15 @@ class _Link:
         self._client.subscribe_topic(self._topic, self._heard)
 
     def threads(self) -> int:
-        return int(sum(self._client.nthreads().values()))
+        """Of all workers there are; asked of the scheduler every two seconds at most."""
+        with self._guard:
+            now = time.monotonic()
+            if now - self._asked > COUNT_EVERY_SECONDS:
+                with contextlib.suppress(OSError, TimeoutError):  # while the scheduler is away the last count holds
+                    self._threads = int(sum(self._client.nthreads().values()))
+                self._asked = now
+                self._alive = now if self._threads else self._alive
+            return self._threads
 
     def prepare(self, job: str) -> None:
         """Let every worker there is make the job, which compares it with the coordinator; others do when they come."""
@@ -146,6 +155,8 @@ class _Link:
             return
         answers: dict[str, Any] = self._client.run(prepare, job, on_error="return")
         for worker, answer in sorted(answers.items()):
+            if isinstance(answer, OSError | TimeoutError):
+                continue  # it has just gone; the scheduler will notice
             if isinstance(answer, BaseException):
                 raise ClusterError(f"{type(answer).__name__}: {answer}", where=f"worker {worker}")
             if answer:
@@ -166,6 +177,9 @@ class _Link:
                     raise Stopped
                 if self.lost or self._client.status not in ("running", "connecting"):
                     raise WorkerLost("the connection to the scheduler was lost", blame=False)
+                if self.threads() == 0 and time.monotonic() - self._alive > self._patience:
+                    what = f"it has had no worker for {self._patience:.0f} s"
+                    raise ClusterError(what, where=self._address, fix="start some and run it again: it goes on")
             if halt.is_set():
                 raise Stopped
             return self._answer(future)

@@ -72,6 +72,7 @@ class _Try(Generic[Item, Result]):
     item: Item
     deaths: int = 0
     done: list[Result] = field(default_factory=list)
+    over: bool = False
 
     def again(self, job: Job[Item, Result], lost: WorkerLost) -> tuple[list[Result], _Try[Item, Result] | None]:
         """Results given up, and what is left to try."""
@@ -128,10 +129,12 @@ def drive(
                 future.add_done_callback(came.put)  # after all that the item has emitted
             found = came.get()
             if isinstance(found, tuple):
-                found[0].done.append(found[1])
-                yield found[1]
+                if not found[0].over:  # a message that came after its worker was given up is of no use any more
+                    found[0].done.append(found[1])
+                    yield found[1]
                 continue
             one = running.pop(found)
+            one.over = True
             try:
                 found.result()
             except WorkerLost as lost:

@@ -48,6 +48,30 @@ def load(app: App, result: Path, as_json: bool) -> None:
 
 
 @evidence.command()
+@click.argument("name")
+@click.option("--minutes", type=click.IntRange(1), default=200, show_default=True, help="Random minutes to answer.")
+@click.option("--seed", type=click.IntRange(0), default=0)
+@json_option
+@click.pass_obj
+def parity(app: App, name: str, minutes: int, seed: int, as_json: bool) -> None:
+    """Answer random minutes as the server does: every number must equal `bqx predict`'s to the bit (GATE7)."""
+    import time
+
+    from bqx.base.errors import UsageError
+    from bqx.research.registry.store import Registry
+    from bqx.serve.api.assemble import make_predictor
+    from bqx.serve.api.parity import parity as compare
+
+    project = app.open()
+    registry = Registry(project.root)
+    model = registry.model(name)
+    found = compare(project, make_predictor(project, model.run, time.time), model.pair, minutes=minutes, seed=seed)
+    if found.pop("digest") != model.digest:
+        raise UsageError(f"the artefact of run {model.run} is not {model.name}", fix="add the run again")
+    _record(registry, "GATE7", "parity", model.digest, found, as_json)
+
+
+@evidence.command()
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @json_option
 @click.pass_obj

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--models", "run", metavar="RUN", required=True, help="A run of `bqx train`.")
+@click.option("--models", "run", metavar="RUN", help="A run of `bqx train`; else the registry's models.")
 @click.option("--pairs", metavar="A,B", help="Only these; all that have a model by default.")
 @click.option(
     "--at", metavar="TIME", help="Forecasts as if asked then (ISO, with offset); prints them, writes nothing."
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def predict(
     app: App,
-    run: str,
+    run: str | None,
     pairs: str | None,
     at: str | None,
     month: str | None,
@@ -65,7 +65,7 @@ def predict(
             predictor,
             chosen,
             span,
-            out or project.root / "predictions" / run,
+            out or project.root / "predictions" / (run or "registry"),
             kind,
             cost_bps,
             dry_run,

@@ -14,7 +14,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--models", "run", metavar="RUN", help="Serve the artefacts of this run of `bqx train`, as research.")
+@click.option("--models", "run", metavar="RUN", help="A run of `bqx train`, as research; else the registry's.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: a free one.")
 @click.option("--cost-bps", type=click.FloatRange(0), default=None, help="A round trip; else quoted spreads.")
@@ -49,8 +49,6 @@ def serve(
     """
     if ctx.invoked_subcommand is not None:
         return
-    if run is None:
-        raise UsageError("which models?", fix="give --models RUN, a run of `bqx train`")
     if host not in LOOPBACK and not (container or behind_proxy or tls_cert):
         raise ServeError(
             f"keys would cross the network of {host} unprotected",

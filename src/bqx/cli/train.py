@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--global", "together", is_flag=True, help="One model for all pairs.")
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads; the result does not depend on it.")
+@click.option("--engine", default="threads", metavar="ENGINE", help="threads, processes or dask://host:port.")
 @click.option("--retry", type=click.IntRange(0), default=1, show_default=True, help="Tries more for a cell that fails.")
 @click.option("--quorum", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Share of cells to be usable.")
 @click.option("--artefacts/--no-artefacts", default=True, help="Fit and sign final models; needs a signing key.")
@@ -59,6 +60,7 @@ def train(
     together: bool,
     seed: int,
     workers: int,
+    engine: str,
     retry: int,
     quorum: float,
     artefacts: bool,
@@ -107,6 +109,7 @@ def train(
         name,
         signer=signer,
         workers=workers,
+        engine=engine,
         retries=retry,
         quorum=quorum,
         note=lambda text: click.echo(text, err=True),

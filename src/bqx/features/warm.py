@@ -23,15 +23,17 @@ from bqx.market.calendar import DAY, Calendar
 from bqx.market.panel import make_panel
 from bqx.market.simulated import ORIGIN, simulate
 
+STEPPERS = HERE.parent / "live" / "steppers"
 
-def warm(names: Iterable[str] | None = None, note: Callable[[str], None] | None = None) -> int:
+
+def warm(names: Iterable[str] | None = None, note: Callable[[str], None] | None = None, *, live: bool = False) -> int:
     """Compile the kernels of the named datasets (ours, all unless told) by evaluating them on two days of one simulated
-    pair; the number of columns compiled.
+    pair; the number of columns compiled. live : their steppers too, which only `bqx live` and its tests need.
 
     A dataset that this version has compiled into the cache before is passed over. note : told of each other one.
     """
     homes = [home for name, home in own_datasets().items() if names is None or name in set(names)]
-    cold = [home for home in homes if not (cached() and _mark(home).exists())]
+    cold = [home for home in homes if not (cached() and _mark(home, live).exists())]
     if not cold:
         return 0
     streams = _streams()
@@ -39,22 +41,36 @@ def warm(names: Iterable[str] | None = None, note: Callable[[str], None] | None 
         if note:
             note(home.name)
         evaluate(home, streams)
+        if live:
+            _step(home, streams)
         if cached():
-            _mark(home).parent.mkdir(exist_ok=True)
-            write_bytes(_mark(home), b"")
+            _mark(home, live).parent.mkdir(exist_ok=True)
+            write_bytes(_mark(home, live), b"")
     return sum(len(home.columns) for home in cold)
 
 
-def _mark(home: Dataset) -> Path:
+def _step(home: Dataset, streams: Streams) -> None:
+    """A block of minutes and a minute alone through the dataset's steppers."""
+    from bqx.features.fits import Kept
+    from bqx.features.live.past import Past
+    from bqx.features.live.session import Session
+
+    panel, rows = streams.panel, len(streams.panel.grid)
+    session = Session([home], streams.calendar, Past(streams.calendar, rows, Kept()))
+    for low, high in ((0, rows - 1), (rows - 1, rows)):
+        session.advance(panel.slice(low, high), streams.anchors)
+
+
+def _mark(home: Dataset, live: bool) -> Path:
     """An empty file that says the dataset's kernels, as its code is now, are in the cache of this installation."""
     digest = sha256(f"{home.code_hash} {_installation()}".encode()).hexdigest()
-    return cache_folder() / "warm" / f"{home.name}-{digest[:16]}.warm"
+    return cache_folder() / "warm" / f"{home.name}-{digest[:16]}.{'live' if live else 'warm'}"
 
 
 @cache
 def _installation() -> str:
     """What numba's cache goes by: where the kernels' sources lie and when each was written, not what is in them."""
-    stats = ((path, path.stat()) for path in sorted(HERE.glob("*.py")))
+    stats = ((path, path.stat()) for path in sorted([*HERE.glob("*.py"), *STEPPERS.glob("*.py")]))
     return sha256(repr([(str(path), at.st_mtime_ns, at.st_size) for path, at in stats]).encode()).hexdigest()
 
 
@@ -69,13 +85,13 @@ def _streams() -> Streams:
     return Streams(panel, calendar, anchors)
 
 
-def warm_all(jobs: int) -> int:
+def warm_all(jobs: int, live: bool = False) -> int:
     """Compile all datasets in `jobs` processes, a family in one of them; 0 when every one ended well."""
     families: dict[str, list[str]] = {}
     for name, home in own_datasets().items():
         families.setdefault(home.family.split("_")[0], []).append(name)
     shares = [list(families.values())[k::jobs] for k in range(jobs)]
-    code = "import sys; from bqx.features.warm import warm; warm(sys.argv[1:])"
+    code = f"import sys; from bqx.features.warm import warm; warm(sys.argv[1:], live={live})"
     names = [[name for family in share for name in family] for share in shares if share]
     running = [subprocess.Popen([sys.executable, "-c", code, *mine]) for mine in names]
     return max(process.wait() for process in running)
@@ -84,9 +100,10 @@ def warm_all(jobs: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bqx.features.warm", description=__doc__)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--live", action="store_true", help="the steppers of `bqx live` too")
     args = parser.parse_args()
     began = time.perf_counter()
-    failed = warm_all(max(args.jobs, 1))
+    failed = warm_all(max(args.jobs, 1), args.live)
     print(f"kernels are compiled ({time.perf_counter() - began:.0f} s)")
     return failed
 

@@ -51,10 +51,6 @@ def flat(answer: Any) -> list[np.ndarray[Any, Any]]:
     return [part for value in answer for part in flat(value)]
 
 
-def joined(parts: list[np.ndarray[Any, Any]], like: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
-    return np.concatenate(parts, axis=like.shape.index(n)) if n in like.shape else like
-
-
 def run_live(name: str, args: tuple[Any, ...], bars: Bars) -> list[np.ndarray[Any, Any]]:
     """Answers of the stepper over all rows; at every fifth block another goes on from its memory."""
     n = len(bars.age)

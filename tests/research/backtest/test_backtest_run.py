@@ -22,12 +22,12 @@ from bqx.build.project import Project
 from bqx.cli.main import root
 from bqx.market.calendar import Calendar, month_span
 from bqx.research.backtest.report import backtest_report
-from bqx.research.backtest.result import RESULT, TRADES, read_result
+from bqx.research.backtest.result import RESULT, TRADES, read_result, rule_of
 from bqx.research.backtest.run import backtest
 from bqx.research.backtest.settings import Settings
 from bqx.research.backtest.sizing import Sizing
 from bqx.research.skill import NO_SKILL
-from bqx.research.trials import Trials
+from bqx.research.trials import Trial, Trials
 
 WEEKS = 5
 FAST = {"seeds": 40}
@@ -93,7 +93,9 @@ def test_what_is_written(world, skilled):
     weighted = (trades["weight"] * trades["net_bps"]).sum()
     assert weighted == pytest.approx(skilled["costs"]["net"])
     assert weighted == pytest.approx(sum(skilled["daily"]["pnl_bps"]), abs=1e-6)
-    assert sum(g["profit_bps"] for g in skilled["by_pair"]) == pytest.approx(weighted)
+    for group in ("by_pair", "by_horizon", "by_fold"):
+        assert sum(g["profit_bps"] for g in skilled[group]) == pytest.approx(weighted)
+        assert sum(g["trades"] for g in skilled[group]) == trades.height
     assert sum(m["profit_bps"] for m in skilled["summary"]["months"]) == pytest.approx(weighted, abs=1e-6)
     before = Trials(project.root).count(dataset=run.head["dataset_hash"])
     again = backtest(project, run, Settings(cost_bps=0.1, **FAST))
@@ -104,8 +106,12 @@ def test_what_is_written(world, skilled):
     assert again["deflated"]["trials"] == after
     other = backtest(project, run, Settings(cost_bps=0.1, margin_bps=0.2, **FAST))
     assert other["deflated"]["trials"] == after + 12
-    write_back = backtest(project, run, Settings(cost_bps=0.1, **FAST))
-    assert write_back["deflated"]["dsr"] <= skilled["deflated"]["dsr"]
+    tuned = [Trial("tune", "ridge", {"n": n}, dataset=run.head["dataset_hash"]) for n in range(500)]
+    Trials(project.root).record(tuned)
+    last = backtest(project, run, Settings(cost_bps=0.1, **FAST))
+    assert last["deflated"]["trials"] == after + 512, "whatever was tried on the dataset counts"
+    assert last["deflated"]["benchmark"] > skilled["deflated"]["benchmark"] * 1.2
+    assert last["deflated"]["dsr"] < skilled["deflated"]["dsr"]
 
 
 def test_the_page(world, skilled, tmp_path):
@@ -224,6 +230,13 @@ def test_command(world, tmp_path):
         assert words in text.stdout
     wrong = runner.invoke(root, [*base, "--horizons", "x"])
     assert isinstance(wrong.exception, BqxError)
+
+
+def test_the_rule_that_was_tested_is_the_rule_to_serve(skilled):
+    assert rule_of(skilled) == Settings(cost_bps=0.1).setup().rule
+    odd = Settings(margin_bps=0.3, shrink=0.8)
+    assert rule_of({"settings": odd.as_dict()}) == odd.setup().rule
+    assert rule_of(None).extra_cost_bps == pytest.approx(0.8), "slippage and commission of both sides"
 
 
 def test_settings_are_kept_whole():

@@ -272,9 +272,10 @@ def test_summary_by_hand():
              np.array([0, 1, 1]))  # fmt: skip
     days, pnl = np.array([19_722, 19_723]), np.array([2.0, -1.5])  # 31 December 2023, 1 January 2024
     s = summary(b, days, pnl)
+    assert s["hit_rate"] == pytest.approx(2 / 3)
     assert (s["win_rate"], s["profit_factor"]) == (pytest.approx(1 / 3), pytest.approx(2.0 / 1.5))
     assert s["turnover"] == pytest.approx(2 * 2.5 / 2 * 252)
-    assert s["break_even_win_rate"] == pytest.approx(0.5 + 1.0 / (2 * 2.0))
+    assert s["break_even_hit_rate"] == pytest.approx(0.5 + 1.0 / (2 * 2.0))
     assert s["drawdown_bps"] == 1.5
     assert s["months"] == [{"month": "2023-12", "profit_bps": 2.0}, {"month": "2024-01", "profit_bps": -1.5}]
     assert concentration(s["months"]) == pytest.approx(4.0)

@@ -147,7 +147,9 @@ def test_what_is_too_good_is_quarantined_until_signed(root: Path) -> None:
         evaluate(root, Run.read(run.folder))
     (run.folder / "signed.json").write_text(json.dumps({"run_hash": run.hash, "by": "A. Person"}))
     signed = evaluate(root, Run.read(run.folder), draws=DRAWS)
-    assert not signed.quarantined and "signed by A. Person" in signed.verdict
+    assert not signed.quarantined and "signed by A. Person" in signed.verdict and signed.too_good
+    assert signed.pooled.pooled.verdict == "skill against the random walk", "gates ask for skill now"
+    assert "Above the limits of L14" in told(signed)
 
 
 def other(root: Path, name: str, quality: float) -> Run:

@@ -14,6 +14,7 @@ from invented import judged, rows
 from bqx.base.errors import EvaluationError
 from bqx.features.families.time import _session_code
 from bqx.market.calendar import Calendar, month_span
+from bqx.research.evaluation.judge import judge
 from bqx.research.evaluation.noise import BLOCK, flipped
 from bqx.research.evaluation.rows import Rows
 from bqx.research.evaluation.strata import sessions, terciles
@@ -119,6 +120,13 @@ def test_too_few_rows_are_said_not_judged() -> None:
     assert any("usdjpy" in text for text in found.left_out)
     alone = judged([rows(900)])
     assert found.cells[0].q_bh >= alone.cells[0].q_bh, "what could not be judged stays in the family"
+
+
+def test_rows_in_one_stretch_have_no_interval() -> None:
+    table = np.zeros((3000, 6))
+    table[700:705] = 100.0
+    with pytest.raises(EvaluationError, match="too few stretches"):
+        judge(table, np.arange(3000), (), part="odd", target="y4", horizon=15, longest=15, worth=1.0, draws=200)
 
 
 def test_discovery_rates_are_over_all_cells() -> None:

@@ -42,12 +42,18 @@ Serve = Callable[..., Served]
 
 
 def start_server(
-    world: Any, *, after: float = 20.0, limits: Limits | None = None, rate: float = 10_000.0, **more: Any
+    world: Any,
+    *,
+    after: float = 20.0,
+    limits: Limits | None = None,
+    rate: float = 10_000.0,
+    run: str | None = "first",
+    **more: Any,
 ) -> Served:
     """A server whose clock is `after` seconds past the world's last bar. more : of Settings."""
     project = Project.open(world.root)
     _, key = Keys(world.root).make("test", rate)
-    server = make_server(project, Settings("first", start=world.now + after, **more), limits)
+    server = make_server(project, Settings(run, start=world.now + after, **more), limits)
     server.refresher.every = 0.05
     server.start()
     client = httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {key}"}, timeout=30)

@@ -95,6 +95,14 @@ def test_compared_in_constant_time(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert calls == [(64, 64)]
 
 
+def test_keys_made_at_the_same_time_are_all_there(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda k: Keys(tmp_path).make(f"key {k}")[1], range(24)))
+    keys = Keys(tmp_path)
+    assert len(keys.list()) == 24
+    assert all(keys.check(text) for text in made)
+
+
 def test_keys_are_kept_as_hashes_and_can_be_revoked(serve: Serve) -> None:
     served = serve(copy=True)
     path = served.world.root / FILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import httpx
 import numpy as np
 import polars as pl
+import pytest
 from api_server import Served
 
 from bqx.market.calendar import datetime_of
 from bqx.serve.api.batch import chunks, plan, write_part
+from bqx.serve.api.parity import parity
+from bqx.serve.api.predictor import Predictor
 from bqx.serve.api.schemas import BatchOut, InvocationOut, PredictOut
 
 
@@ -47,8 +51,8 @@ def test_predict(served: Served) -> None:
     assert data["features"]["used"] == 38 == len(data["features"]["values"])
     assert data["features"]["null"] == sum(v is None for v in data["features"]["values"].values())
     assert data["model"] | {"digest": "", "catalogue_version": ""} == {
-        "version": "first", "promoted": False, "note": "run first is research: no demonstrated skill",
-        "digest": "", "catalogue_version": ""}  # fmt: skip
+        "version": "first", "promoted": False, "simulated": True, "digest": "", "catalogue_version": "",
+        "note": "run first is research: no demonstrated skill"}  # fmt: skip
     assert found.headers["cache-control"] == "no-store"
 
 
@@ -213,7 +217,8 @@ def test_invocations_refuse(served: Served) -> None:
     assert ask(good, **{"X-Amzn-SageMaker-Target-Model": "../../etc/passwd"}) == (404, "no_model")
     assert ask(good, kind="application/x-npy") == (415, "content_type")
     for rows_ in ([row[:-1]], [[*row, 1.0]], [], [["1.0", *row[1:]]], [[True, *row[1:]]], [[1e39, *row[1:]]], "x", [3]):
-        assert ask(good | {"instances": rows_}) in ((422, "bad_request"), (413, "bad_request")), rows_
+        assert ask(good | {"instances": rows_}) == (422, "bad_request"), rows_
+    assert ask(good | {"instances": [[0]] * 1025}) == (413, "too_large")
     assert ask(good | {"instances": [[10**400, *row[1:]]]}) == (422, "bad_request")
     assert ask(good | {"columns": [*names[:-1], "nonsense"]}) == (422, "bad_request")
     assert ask(good | {"columns": [*names[:-1], names[0]]}) == (422, "bad_request")
@@ -223,3 +228,14 @@ def test_invocations_refuse(served: Served) -> None:
     csv = {"X-Amzn-SageMaker-Target-Model": "eurusd"}
     for body in ("", "a,b\n", ",".join(["1"] * 3), ",".join(["nan"] * len(names)), '"', b"\xff" * len(names)):
         assert ask(body, kind="text/csv", **csv) == (422, "bad_request"), body
+
+
+def test_parity_is_counted(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No number differs; a server that forgets a pair's volatility is seen."""
+    found = parity(served.project, served.predictor, "usdjpy", minutes=40, seed=2)
+    assert found["ok"] and found["differ"] == 0 and found["compared"] >= 40 * 24 - 24 * found["refused"]
+    honest = Predictor._predict
+    monkeypatch.setattr(Predictor, "_predict", lambda self, model, row: honest(self, model, replace(row, sigma=1.0)))
+    monkeypatch.setattr(served.predictor, "_kept", type(served.predictor._kept)())
+    found = parity(served.project, served.predictor, "usdjpy", minutes=40, seed=2)
+    assert not found["ok"] and found["differ"] > 500

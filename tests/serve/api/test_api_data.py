@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import threading
 import time
 from collections import Counter
@@ -20,12 +22,15 @@ import pytest
 from api_server import Serve, Served
 from benchmarks.soak.api_world import extend, fit
 
-from bqx.base.errors import ArtefactError, ModelRefused, NoPrediction, ServeError
+from bqx.base.errors import ArtefactError, ModelRefused, NoPrediction, QuarantinedError, ServeError, UsageError
 from bqx.build.project import Project
 from bqx.market.calendar import datetime_of
+from bqx.research.training.folder import write_head
 from bqx.serve.api.assemble import Settings, make_predictor, make_server
 from bqx.serve.api.freshness import as_if, asked
-from bqx.serve.api.models import Located, ModelSet, columns_of
+from bqx.serve.api.keys import Keys
+from bqx.serve.api.model_sources import Located
+from bqx.serve.api.models import ModelSet, columns_of
 from bqx.serve.api.predictor import Predictor
 from bqx.serve.api.refresher import STATUS
 
@@ -55,14 +60,12 @@ def test_stale_data_is_refused_until_new_bars_are_built(serve: Serve) -> None:
     assert found.json()["data"]["bar"] in (datetime_of(wanted).isoformat(), datetime_of(wanted - 1).isoformat())
 
 
-@pytest.mark.parametrize(("after", "age"), [(0, 0), (59, 0), (60, 1), (179, 2)])
-def test_age_is_counted_in_bars(served_world: Any, after: float, age: int) -> None:
+def test_age_is_counted_in_bars(served_world: Any) -> None:
     project = Project.open(served_world.root)
-    clock = as_if(served_world.now + after)
-    question = asked(project.calendar, served_world.now + after)
-    predictor = make_predictor(project, "first", clock)
-    made = predictor.make(question, "eurusd")
-    assert question.wanted - made.row.last_bar == age
+    predictor = make_predictor(project, "first", as_if(served_world.now))
+    for after, age in ((0, 0), (59, 0), (60, 1), (179, 2)):
+        question = asked(project.calendar, served_world.now + after)
+        assert question.wanted - predictor.make(question, "eurusd").row.last_bar == age
     with pytest.raises(NoPrediction, match="3 bars old"):
         predictor.make(asked(project.calendar, served_world.now + 180), "eurusd")
     project.close()
@@ -92,6 +95,26 @@ def test_ages_do_not_count_closures(served_world: Any) -> None:
     assert {s.reason for s in made.signals} <= {"rollover", "closure", "no forecast", "no shown skill"}
     assert {s.action for s in made.signals} == {"HOLD"}
     project.close()
+
+
+def test_a_pair_that_fails_does_not_hold_up_the_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve(copy=True, after=-3600)
+    honest = served.predictor.source.row
+
+    def broken(pair: str, *args: Any) -> Any:
+        if pair == "eurusd":
+            raise OSError("a file is gone")
+        return honest(pair, *args)
+
+    monkeypatch.setattr(served.predictor.source, "row", broken)
+    served.predictor._ready.clear()
+    assert served.predictor.refresh() == 1
+    assert served.predict("usdjpy").status_code == 200
+    found = served.predict("eurusd")
+    assert (found.status_code, found.json()["error"]["reason"]) == (500, "internal")
+    assert "file" not in found.text
+    monkeypatch.undo()
+    until(lambda: served.predict("eurusd").status_code == 200)
 
 
 def test_an_earlier_clock_sees_no_later_bar(serve: Serve) -> None:
@@ -216,6 +239,12 @@ def test_models_that_cannot_be_served(served_world: Any, tmp_path: Path) -> None
         make_predictor(project, "first", time.time)
     with pytest.raises(ServeError, match="has no artefacts"):
         make_predictor(project, "second", time.time)
+    head = json.loads((world.artefacts.parent / "run.json").read_text())
+    write_head(world.artefacts.parent, head | {"state": "quarantined", "result": {"too_good": ["skill too good"]}})
+    with pytest.raises(QuarantinedError, match="skill too good"):
+        make_predictor(project, "first", time.time)
+    with pytest.raises(UsageError, match="is no name"):
+        make_predictor(project, "../first", time.time)
     shutil.rmtree(root / "serve", ignore_errors=True)
     with pytest.raises(ServeError, match="no API key"):
         make_server(project, Settings("first"))
@@ -226,3 +255,41 @@ def test_a_taken_port_is_said(served: Served) -> None:
     port = int(served.server.url.split(":")[2].strip("/"))
     with pytest.raises(ServeError, match="cannot listen"):
         make_server(served.project, Settings("first", port=port))
+
+
+def test_a_signal_ends_it_in_order(served_world: Any, tmp_path: Path) -> None:
+    """SIGTERM: what has begun is answered, the state says `ended`, and the process may go on to its own end."""
+    root = tmp_path / "p"
+    shutil.copytree(served_world.root, root)
+    _, key = Keys(root).make("test")
+    project = Project.open(root)
+    server = make_server(project, Settings("first", start=served_world.now))
+    honest, slow = server.service.predictor.ready, threading.Event()
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        slow.set()
+        time.sleep(0.4)
+        return honest(*args, **more)
+
+    server.service.predictor.ready = slowly  # type: ignore[method-assign]
+    seen: list[int] = []
+
+    def ask() -> None:
+        url = server.url + "predict"
+        seen.append(httpx.post(url, json={"pair": "eurusd"}, headers={"x-api-key": key}).status_code)
+
+    def end() -> None:
+        slow.wait(20)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    threads = [threading.Thread(target=work) for work in (ask, end)]
+    for thread in threads:
+        thread.start()
+    server.serve()
+    for thread in threads:
+        thread.join(20)
+    project.close()
+    assert seen == [200]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert json.loads((root / STATUS).read_text())["state"] == "ended"

@@ -20,7 +20,8 @@ from bqx.market.calendar import datetime_of
 from bqx.serve.api.assemble import Settings, make_server
 from bqx.serve.api.live_source import LiveSource
 from bqx.serve.api.live_thread import FOLDER, LiveThread
-from bqx.serve.api.models import ModelSet, RunModels
+from bqx.serve.api.model_sources import RunModels
+from bqx.serve.api.models import ModelSet
 from bqx.serve.api.store_source import StoreSource
 from bqx.serve.live.bar import Bar
 from bqx.serve.live.engine import Engine

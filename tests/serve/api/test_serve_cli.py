@@ -55,7 +55,8 @@ def test_keys(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((), 2, "which models?"),
+        ((), 7, "no API key"),
+        (("--container",), 7, "no registry of models"),
         (("--models", "none"), 7, "no API key"),
         (("--models", "none", "--container"), 7, "has no artefacts"),
         (("--models", "first", "--host", "0.0.0.0"), 7, "would cross the network"),

@@ -48,6 +48,8 @@ def _folder_of(path: Path) -> Path:
     inside = path.parent == HERE
     for name in sources(path.stem) if inside else sorted(p.stem for p in HERE.glob("*.py")):
         digest.update((HERE / f"{name}.py").read_bytes())
+    for other in [] if inside else sorted(path.parent.glob("*.py")):
+        digest.update(other.read_bytes())
     return cache_folder() / digest.hexdigest()[:16]
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from bqx.features.declare import Dataset
 from bqx.features.fits import Fit, fitted
-from bqx.features.live.past import Past, join
+from bqx.features.live.past import Past
 from bqx.features.refresh import point_before
 from bqx.features.streams import Streams
 from bqx.market.calendar import Calendar
-from bqx.market.panel import Panel
 
 
 def due(homes: Iterable[Dataset], minute: int, calendar: Calendar) -> list[Fit]:
@@ -30,17 +27,7 @@ def make_ahead(homes: Iterable[Dataset], past: Past, minute: int) -> int:
         begin = past.begin
         if begin is None or begin > first:
             continue  # made, or found to be impossible, when its minute comes
-        whole = past.streams(first).panel
-        panel = join([whole, _empty(whole, minute, calendar)])
+        panel = past.panel(first, more=1)
         fitted(fit, Streams(panel, calendar, past.anchors, past.fits), len(panel.grid) - 1)
         made += len(panel.pairs)
     return made
-
-
-def _empty(like: Panel, minute: int, calendar: Calendar) -> Panel:
-    """A row in which no pair has a bar."""
-    nothing = np.full((1, len(like.pairs)), np.nan)
-    fill = np.ones((1, len(like.pairs)), dtype=np.int32)
-    quotes = dict.fromkeys(like.quotes, nothing)
-    prices = (nothing, nothing, nothing, nothing, nothing)
-    return Panel(calendar.grid(minute, minute + 1), like.pairs, *prices, fill, like.first, like.last, quotes)

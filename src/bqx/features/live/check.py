@@ -13,8 +13,21 @@ from bqx.features.declare import Dataset
 from bqx.features.fits import Kept, Shelf
 from bqx.features.live.past import Past
 from bqx.features.live.session import Session
+from bqx.market.sim_math import bits, stream_key
 
 NAME = "P2 live"
+
+
+class Lots:
+    """Whole numbers drawn by counting, the same everywhere."""
+
+    def __init__(self, seed: int) -> None:
+        self._key, self._count = np.uint64(stream_key(seed, 0)), 0
+
+    def below(self, most: int) -> int:
+        """One of 0 .. most - 1."""
+        self._count += 1
+        return int(bits(self._key, self._count)) % most
 
 
 def check_live(
@@ -33,7 +46,7 @@ def check_live(
     its start, and those around a segment's start in it, come alone. At `saves` random blocks a new session goes on
     from the state.
     """
-    rng = np.random.default_rng(seed)
+    lots = Lots(seed)
     calendar = world.calendar
     oldest, last = world.span
     spans = list(windows) or [(calendar.at_ordinal(calendar.ordinal(last) - 2000), last)]
@@ -41,11 +54,12 @@ def check_live(
     depth = calendar.ordinal(last) - calendar.ordinal(begin)
     anchors = world.anchors()
     shelf = fits or Kept()
-    expected = {span: world.values(home, *span) for span in spans}
+    expected = world.values(home, spans[0][0], spans[-1][1])
+    origin = calendar.ordinal(spans[0][0])
     session, past = _session(home, world, depth, shelf)
     panel = world.panel(begin, spans[-1][1])
-    ends = list(_blocks(world, begin, spans, singles, rng))
-    saved = set(rng.choice(len(ends), size=min(saves, len(ends)), replace=False).tolist())
+    ends = list(_blocks(world, begin, spans, singles, lots))
+    saved = {lots.below(len(ends)) for _ in range(saves)}
     counts = {c.name: np.zeros(2, dtype=np.int64) for c in home.columns}
     first: dict[str, str] = {}
     row = 0
@@ -57,13 +71,13 @@ def check_live(
             session.restore(state)
         part = panel.slice(row, stop)
         values = session.advance(part, anchors)[home.name]
-        for span, whole in expected.items():
+        for span in spans:
             low, high = (int(np.searchsorted(part.grid.minute, m)) for m in span)
             if low == high:
                 continue
-            at = calendar.ordinal(int(part.grid.minute[low])) - calendar.ordinal(span[0])
+            at = calendar.ordinal(int(part.grid.minute[low])) - origin
             for c, column in enumerate(home.columns):
-                want, have = whole[column.name][at : at + high - low], values[c, low:high]
+                want, have = expected[column.name][at : at + high - low], values[c, low:high]
                 differs = ~same_bits(have, want)
                 counts[column.name] += (~np.isnan(want)).sum(), differs.sum()
                 if differs.any() and column.name not in first:
@@ -80,9 +94,7 @@ def _session(home: Dataset, world: World, depth: int, shelf: Shelf) -> tuple[Ses
     return Session([home], world.calendar, past), past
 
 
-def _blocks(
-    world: World, begin: int, spans: Sequence[tuple[int, int]], singles: int, rng: np.random.Generator
-) -> Iterator[int]:
+def _blocks(world: World, begin: int, spans: Sequence[tuple[int, int]], singles: int, lots: Lots) -> Iterator[int]:
     """Rows at which blocks end, counted from `begin`."""
     calendar = world.calendar
     base = calendar.ordinal(begin)
@@ -99,6 +111,7 @@ def _blocks(
         if row in alone:
             row += 1
         else:
-            size = int(np.exp(rng.uniform(1.0, 8.5)))
+            power = lots.below(12)
+            size = (2 << power) + lots.below(2 << power)
             row = min([row + size, stop, *(a for a in alone if row < a)])
         yield row

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bqx.features.families import cross_sectional_pc1, fibonacci_series, hmm_regime_states_fit
 from bqx.features.families import error_correction_series as relations
 from bqx.features.families.error_correction_sister import SISTER
-from bqx.features.families.error_correction_support import MAJORS, before, lanes_of
+from bqx.features.families.error_correction_support import MAJORS, lanes_of
 from bqx.features.families.time import _angle as angles_of
 from bqx.features.fits import Fit, fitted
 from bqx.features.kernels.members import member_mean
@@ -45,8 +45,10 @@ def points_of(block: Block, every: Every) -> list[tuple[int, int]]:
     grid = block.panel.grid
     if every == "month":
         first, last = int(grid.minute[0]), int(grid.minute[-1])
-        before_it = block.calendar.at_ordinal(block.calendar.ordinal(first) - 1)
-        if month_of(before_it) == month_of(last):
+        before_it = first - 1
+        if grid.seg_age[0] == 0:
+            before_it = block.calendar.at_ordinal(block.calendar.ordinal(first) - 1)
+        if before_it // DAY == last // DAY or month_of(before_it) == month_of(last):
             return []
         months = grid.minute.astype("datetime64[m]").astype("datetime64[M]")
         rows = np.flatnonzero(np.diff(months) != np.timedelta64(0, "M")) + 1
@@ -60,13 +62,16 @@ def points_of(block: Block, every: Every) -> list[tuple[int, int]]:
 
 
 def estimate(fit: Fit, streams: LiveStreams, point: int, first: int) -> F8 | None:
-    """Estimates (pairs, parameters) at a point, which is among the block's minutes; None where the bars from minute
-    `first` on are not all in the past and a pair's history begins before it."""
-    past = streams.past
-    begin = first_minute(streams.block)
-    if first < begin and not (streams.panel.first >= begin).all():
+    """Estimates (pairs, parameters) at a point, one of the block's minutes: kept ones, or made from the past. None
+    where neither all are kept nor the past holds all bars from minute `first` on, or all there ever were."""
+    past, pairs = streams.past, streams.panel.pairs
+    kept = [past.fits.get(fit, pair, point) for pair in pairs]
+    found = [values for values in kept if values is not None]
+    if len(found) == len(pairs):
+        return np.array(found).reshape(len(pairs), len(fit.parameters))
+    if past.begin is None or (first < past.begin and not (streams.panel.first >= past.begin).all()):
         return None
-    batch = past.streams(max(first, begin))
+    batch = past.streams(max(first, past.begin))
     return fitted(fit, batch, batch.panel.grid.index(point))
 
 
@@ -118,9 +123,7 @@ class Sisters(Stepper):
         out = np.empty(streams.panel.shape, dtype=np.int64)
         out[:] = self.lanes
         for i, minute in points_of(block, SISTER.every):
-            made = None
-            if before(minute, block.calendar)[0] >= first_minute(block):
-                made = estimate(SISTER, streams, minute, SISTER.earliest(minute, block.calendar))
+            made = estimate(SISTER, streams, minute, SISTER.earliest(minute, block.calendar))
             place = {name: k for k, name in enumerate(streams.panel.pairs)}
             chosen = [np.nan] * len(place) if made is None else made[:, 0].tolist()
             self.lanes[:] = [place[PAIRS[int(c)]] if c == c else -1 for c in chosen]
@@ -160,10 +163,8 @@ class Regressions(Drawn):
 def drawn(self: Any, wanted: set[str]) -> dict[str, F8]:
     names, streams = tuple(sorted(wanted)), self.streams
     lanes = active().call("sisters", (streams,), {}, Sisters) if "sis" in wanted else None
-    step = active()
-    out: dict[str, F8] = step.call(
-        "regressions", (names, self.level, self.ends, streams), {"lanes": lanes}, _regressions
-    )
+    args = (names, self.level, self.ends, streams)
+    out: dict[str, F8] = active().call("regressions", args, {"lanes": lanes}, _regressions)
     return out
 
 

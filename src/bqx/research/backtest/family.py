@@ -29,7 +29,7 @@ class Family:
 
     relatives : daily profit by (horizon, threshold), horizon 0 for all together. strategy, walk : closed trades of each
     table, the strategy's and those of the random walk's signal; horizons : of the tables. random : daily profit of each
-    seed (seeds, d), `random_used` its weights.
+    seed, with the turnover of the strategy (seeds, d).
     """
 
     days: I8
@@ -42,11 +42,9 @@ class Family:
     horizons: list[int] = field(default_factory=list)
     walk: list[Book] = field(default_factory=list)
     random: F8 = field(init=False)
-    random_used: F8 = field(init=False)
 
     def __post_init__(self) -> None:
         self.random = np.zeros((self.seeds, len(self.days)))
-        self.random_used = np.zeros(self.seeds)
 
     def add(self, o: Outcomes) -> None:
         """Take one pair and horizon in."""
@@ -69,7 +67,7 @@ class Family:
         self._luck(o, rows, weight)
 
     def _luck(self, o: Outcomes, rows: I8, weight: F8) -> None:
-        """The same number of entries with the same spacing, all shifted by a random time, on random sides."""
+        """The strategy's entries and sizes with their spacing, all shifted by a random time, on random sides."""
         free = np.flatnonzero(o.ready & o.fills)
         if not len(rows) or not len(free):
             return
@@ -80,8 +78,7 @@ class Family:
             side = np.where(rng.random(len(rows)) < 0.5, 1, -1)
             net = side * o.gross_bps[at] - o.cost_bps[at]
             net -= np.where(side > 0, o.long_financing[at], o.short_financing[at])
-            np.add.at(self.random[k], self._row(o.day[at]), weight[at] * net)
-            self.random_used[k] += float(weight[at].sum())
+            np.add.at(self.random[k], self._row(o.day[at]), weight[rows] * net)
 
     def _row(self, day: I8) -> I8:
         return np.minimum(np.searchsorted(self.days, day), len(self.days) - 1).astype(np.int64)

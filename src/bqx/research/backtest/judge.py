@@ -88,8 +88,7 @@ def benchmarks(family: Family, days: I8, *, seed: int = 0) -> dict[str, Any]:
     """
     own, walk = Book.concat(family.strategy), Book.concat(family.walk)
     mine = expectancy(own, len(days), seed=seed)
-    used = np.where(family.random_used > 0.0, family.random_used, math.inf)
-    random = family.random.sum(axis=1) / used
+    random = family.random.sum(axis=1) / (float(own.weight.sum()) or math.inf)
     ratios = np.array([sharpe(x) * math.sqrt(DAYS) for x in family.random]) if len(days) > 1 else np.zeros(0)
     traded = mine.mean is not None and len(own) > 0
     out: dict[str, Any] = {
@@ -108,7 +107,7 @@ def benchmarks(family: Family, days: I8, *, seed: int = 0) -> dict[str, Any]:
             "expectancy_bps": [float(low), float(middle), float(high)],
             "sharpe": [float(x) for x in sharpes],
             "p": float((np.sum(random >= mine.mean) + 1) / (family.seeds + 1)),
-            "what": "as many entries with the same spacing, shifted in time, on random sides; 5 %, 50 %, 95 %",
+            "what": "entries of the same sizes and spacing, shifted in time, on random sides; 5 %, 50 %, 95 %",
         }
     return out
 

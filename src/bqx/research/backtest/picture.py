@@ -31,7 +31,9 @@ def curve(days: list[int], pnl: list[float], stamp: str = "") -> str:
         label = f"{EPOCH + timedelta(days=days[k]):%Y-%m-%d}"
         parts.append(f'<text x="{x:.1f}" y="{high - 6:.1f}" text-anchor="{anchor}" fill="currentColor">{label}</text>')
     if stamp:
-        parts.append(f'<text x="{_WIDE - _RIGHT:g}" y="{_TOP + 8:g}" text-anchor="end" fill="#8b94a0">{stamp}</text>')
+        parts.append(
+            f'<text x="{_WIDE - _RIGHT:g}" y="{_TOP + _EQUITY + 16:g}" text-anchor="end" fill="#8b94a0">{stamp}</text>'
+        )
     return "".join(parts) + "</svg>"
 
 

@@ -123,7 +123,8 @@ def summary(book: Book, days: I8, pnl: F8, *, seed: int = 0) -> dict[str, Any]:
         "profit_a_year_bps": total / years,
         "volatility_a_year_bps": float(pnl.std(ddof=1)) * math.sqrt(DAYS) if len(pnl) > 1 else None,
         "win_rate": float((net > 0).mean()) if n else None,
-        "break_even_win_rate": _break_even(book) if n else None,
+        "hit_rate": float((book.gross > 0).mean()) if n else None,
+        "break_even_hit_rate": _break_even(book) if n else None,
         "profit_factor": won / lost if lost > 0.0 else None,
         "drawdown_bps": worst,
         "drawdown_90_bps": None if math.isnan(low) else [low, high],
@@ -135,7 +136,8 @@ def summary(book: Book, days: I8, pnl: F8, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _break_even(book: Book) -> float:
-    """1/2 + c / (2 E|move|): the share of right sides at which these trades would earn nothing."""
+    """1/2 + c / (2 E|move|): the share of right sides at which these trades would earn nothing, if right ones moved as
+    far as wrong ones."""
     move = float(np.abs(book.gross).mean())
     cost = float((book.cost + book.financing).mean())
     return min(0.5 + 0.5 * cost / move, 1.0) if move > 0.0 else 1.0

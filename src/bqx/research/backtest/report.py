@@ -28,9 +28,11 @@ def backtest_report(found: dict[str, Any]) -> Report:
     stamp = "SIMULATED" if found["simulated"] else ""
     drawing = curve(found["daily"]["day"], found["daily"]["pnl_bps"], stamp)
     caption = "Net profit, marked to market at the end of each trade day, not reinvested; and its drawdown"
-    report.add(Heading("Equity and drawdown"), Figure(drawing, caption, caption, paper=False), _months(found))
+    report.add(Heading("Equity and drawdown"), Figure(drawing, caption, caption, paper=False))
+    report.add(_record(found), _months(found))
     report.add(Heading("What it made and what it cost"), _costs(found), _expectancy(found))
     report.add(_groups(found, "by_pair", "pair"), _groups(found, "by_horizon", "horizon"))
+    report.add(_groups(found, "by_fold", "fold"))
     report.add(Heading("Against luck and selection"), _benchmarks(found), _selection(found), _gates(found))
     report.add(Heading("Orders that were not carried out"), _refused(found))
     report.add(Heading("Spreads"), *_spreads(found))
@@ -81,6 +83,27 @@ def _assumed(found: dict[str, Any]) -> str:
         f"bps commission a side; fills {c['latency']:g} s after the next bar's open; financing "
         f"{c['financing']['markup']:g} % a year at 17:00 New York. Benchmark: not trading; a random walk never trades."
     )
+
+
+def _record(found: dict[str, Any]) -> Table:
+    s = found["summary"]
+    figures = (
+        ("profit a year", "profit_a_year_bps", "bps", "sum of daily profit, 252 days", 0),
+        ("volatility a year", "volatility_a_year_bps", "bps", "deviation of daily profit x sqrt 252", 0),
+        ("largest drawdown", "drawdown_bps", "bps", "of the cumulated daily profit", 1),
+        ("trades a day", "trades_a_day", "", "closed trades / trade days", 1),
+        ("win rate", "win_rate", "", "share of trades with a net profit", 3),
+        ("right sides", "hit_rate", "", "share of trades whose mid moved in their favour", 3),
+        ("right sides to break even, moves alike", "break_even_hit_rate", "", "1/2 + cost / (2 E|move|)", 3),
+        ("profit factor", "profit_factor", "", "sum of gains / sum of losses", 2),
+        ("Sortino ratio", "sortino", "", "mean / root mean square of losses, x sqrt 252", 2),
+        ("Calmar ratio", "calmar", "", "profit a year / largest drawdown", 2),
+    )
+    rows: list[list[Cell]] = [[text, _num(s[key], unit, how, n, "no trades")] for text, key, unit, how, n in figures]
+    span = s["drawdown_90_bps"]
+    chance = "n/a" if span is None else f"{span[0]:,.1f} to {span[1]:,.1f} bps"
+    rows.insert(3, ["drawdown that a record like this has, 90 %", chance])
+    return Table(("figure", "value"), rows, "The record; bps of the equity")
 
 
 def _months(found: dict[str, Any]) -> Table:

@@ -11,6 +11,9 @@ import polars as pl
 
 from bqx.base.atomic import replacing, write_text
 from bqx.base.errors import BacktestInputError
+from bqx.research.backtest.costs import Costs
+from bqx.research.backtest.settings import Settings
+from bqx.research.backtest.signal import SignalRule
 from bqx.research.backtest.trader import Trade
 from bqx.research.training.folder import Run
 
@@ -41,3 +44,13 @@ def read_result(run: Run) -> dict[str, Any] | None:
             f"{RESULT} is not of this run and format {FORMAT}", where=str(path), fix="run it again"
         )
     return data
+
+
+def rule_of(result: dict[str, Any] | None) -> SignalRule:
+    """The rule a run was tested with, for serving it: a live hurdle below the tested one is another strategy. That of
+    the default settings when there is no result."""
+    if result is None:
+        return Settings().setup().rule
+    s, c = result["settings"], result["settings"]["costs"]
+    beyond = Costs(slippage_bps=c["slippage_bps"], commission_bps=c["commission_bps"]).extra_round_trip()
+    return SignalRule(s["margin_bps"], beyond, s["shrink"])

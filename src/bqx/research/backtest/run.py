@@ -70,9 +70,9 @@ def backtest(project: Project, run: Run, settings: Settings, *, note: Note = lam
 
 
 def record_trials(root: Path, run: Run, settings: Settings, family: Family) -> int:
-    """Enter every setting of the family, and these settings, in the ledger; how many trials the dataset has seen."""
+    """Enter the family under these settings in the ledger; how many trials the dataset has seen in all."""
     keys, matrix = family.matrix()
-    base = {"run": run.hash, **settings.as_dict()}
+    base = {"run": run.hash} | {k: v for k, v in settings.as_dict().items() if k not in ("seed", "seeds")}
     ledger = Trials(root)
     rows = [
         Trial(
@@ -146,6 +146,7 @@ def _result(
         "costs": _costs(book, done.trades),
         "by_pair": _groups(done.trades, "pair"),
         "by_horizon": _groups(done.trades, "horizon"),
+        "by_fold": _groups(done.trades, "fold"),
         **judge(book, days, pnl, family, trials, seed=settings.seed),
         "daily": {"day": days.tolist(), "pnl_bps": pnl.tolist()},
     }  # fmt: skip
@@ -160,7 +161,7 @@ def _costs(book: Book, trades: list[Trade]) -> dict[str, float]:
 
 
 def _groups(trades: list[Trade], name: str) -> list[dict[str, Any]]:
-    """Trades, profit and expectancy by pair or horizon; no ratio a group, for groups share currencies."""
+    """Trades, profit and expectancy by pair, horizon or fold; no ratio a group, for groups share currencies."""
     out = []
     for value in sorted({getattr(t, name) for t in trades}):
         mine = [t for t in trades if getattr(t, name) == value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -45,8 +46,9 @@ class Settings:
         return Setup(rule, costs, self.zones, self.sizing, self.barriers)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values; the list of news by its length."""
-        zones = {**asdict(self.zones), "news": len(self.zones.news)}
+        """JSON values; the list of news by its length and digest."""
+        news = hashlib.sha256(repr(self.zones.news).encode()).hexdigest()[:16] if self.zones.news else ""
+        zones = {**asdict(self.zones), "news": len(self.zones.news), "news_digest": news}
         parts = {"costs": self.setup().costs.as_dict(), "zones": zones, "sizing": asdict(self.sizing)}
         plain = {k: getattr(self, k) for k in ("cost_bps", "margin_bps", "shrink", "seeds", "seed")}
         return {**plain, "horizons": list(self.horizons), **parts, "barriers": asdict(self.barriers)}

@@ -21,7 +21,6 @@ class _Lot:
 
     order: Order
     entry: float
-    minute: int
     last: float
 
 
@@ -103,7 +102,7 @@ class SimulatedBroker:
                     self._events.append(Reject(order.id, bar.minute, reason or "gap"))
                 else:
                     mid, half = self._price(quote)
-                    self._lots[order.id] = _Lot(order, mid, bar.minute, quote.close)
+                    self._lots[order.id] = _Lot(order, mid, quote.close)
                     self._record(order, order.side, mid, half, "entry", None)
                     opened.add(order.id)
             elif order.closes in self._lots:  # else a barrier was quicker

@@ -13,7 +13,8 @@ from bqx.base.atomic import write_text
 from bqx.base.errors import EvaluationError, UsageError
 from bqx.base.runlog import current_run
 from bqx.market.calendar import Calendar
-from bqx.research.evaluation.judge import QUARANTINED, SKILL
+from bqx.research.evaluation.judge import QUARANTINED
+from bqx.research.evaluation.reach import Reach, reach
 from bqx.research.evaluation.rows import BASELINES, TARGETS, Rows, rows_of
 from bqx.research.evaluation.spread import SpreadFound, SpreadSums
 from bqx.research.evaluation.standard import standard
@@ -51,6 +52,7 @@ class Evaluation:
     own_thirds: int
     too_good: tuple[str, ...]
     signed: dict[str, Any] | None
+    reach: Reach
     made_at: str
 
     @property
@@ -67,10 +69,10 @@ class Evaluation:
         """The verdict in a few words."""
         if self.quarantined:
             return QUARANTINED
-        pooled = self.pooled.pooled
-        if pooled.quarantined and self.signed is not None:
-            return f"{SKILL}, too good for L14, signed by {self.signed.get('by', 'somebody')}"
-        return pooled.verdict
+        word = self.pooled.pooled.verdict
+        if self.too_good and self.signed is not None:
+            return f"{word}, above the limits of L14, signed by {self.signed.get('by', 'somebody')}"
+        return word
 
     @property
     def verdict(self) -> str:
@@ -89,6 +91,7 @@ class Evaluation:
             "verdict": self.verdict, "quarantined": self.quarantined, "too_good": list(self.too_good),
             "signed": self.signed, "standard": self.facts,
             "targets": {k: t.as_dict() for k, t in self.targets.items()}, "spread": self.spread.as_dict(),
+            "reach": {**self.reach.as_dict(), "words": self.reach.words},
             "cells_with_own_thirds": self.own_thirds, "note": NOISE_NOTE,
         }  # fmt: skip
 
@@ -134,8 +137,11 @@ def evaluate(
     if not takers:
         raise EvaluationError("the run has no point forecasts", where=str(run.folder))
     found = {target: taker.found() for target, taker in takers.items()}
+    too_good = tuple(text for t in found.values() for text in t.too_good)
+    if run.signed is not None:
+        found = {target: t.signed() for target, t in found.items()}
     primary = TARGETS[0] if TARGETS[0] in found else TARGETS[1]
-    span = (_text(first), _text(last))
+    span, walk = (_text(first), _text(last)), found[primary].pooled.walk
     tables = run.tables()
     complete = wanted == tables
     absent = tuple(f"{p}, h = {h}" for p in run.pairs for h in run.horizons if (p, h) not in tables)
@@ -150,8 +156,9 @@ def evaluate(
         targets=found,
         spread=spread.found(),
         own_thirds=own,
-        too_good=tuple(text for t in found.values() for text in t.too_good),
+        too_good=too_good,
         signed=run.signed,
+        reach=reach(walk.low, walk.high, calendar.ordinal(last) - calendar.ordinal(first) + 1),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     out = replace(out, facts={**out.facts, "horizons": sorted({h for _, h in wanted}), "verdict": out.word})

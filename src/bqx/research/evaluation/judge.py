@@ -44,7 +44,8 @@ class Found:
     hit_low, hit_high : 95 % interval of the share of right signs, NaN without any. clark_west : p against the random
     walk, which the model nests. block : bars, mean block of the bootstrap. gated : a part of an answer that as a whole
     demonstrates nothing.
-    watched : L14 looks at it; not at slices of a pair's time, of which one in many is above the limits by luck.
+    watched : L14 looks at it; not at slices of a pair's time, of which one in many is above the limits by luck, and not
+    when somebody has signed.
     """
 
     part: str
@@ -114,7 +115,7 @@ def judge(
 
     worth : independent labels a row stands for. Interval: stationary bootstrap of times, which hold all pairs, so that
     dependence between pairs and overlap stay in; mean block by Politis and White, at least 2 x `longest` bars.
-    EvaluationError below 500 rows.
+    EvaluationError below 500 rows, or when they all lie in so few stretches that a resample may miss them.
     """
     rows, walk = float(table[:, ROWS].sum()), float(table[:, WALK].sum())
     if rows < FEWEST or walk <= 0.0:
@@ -122,6 +123,8 @@ def judge(
     block = block_length(table[:, WALK] - table[:, MODEL], floor=2.0 * longest / WIDTH)
     columns = [WALK, MODEL, HITS, SIGNS, *range(MODEL + 1, table.shape[1])]
     drawn = resampled_sums(np.ascontiguousarray(table[:, columns]), block, draws, seed)
+    if not (drawn[:, 0] > 0.0).all():
+        raise EvaluationError("the rows lie in too few stretches of time for an interval", where=part)
     window = memory(longest, WIDTH, len(table))
     lag = min(math.ceil(longest / WIDTH), len(table) // 5)
     against = {}

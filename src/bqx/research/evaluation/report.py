@@ -37,7 +37,7 @@ def evaluation_report(found: Evaluation) -> Report:
         report.add(Note("Only some pairs and horizons of the run: no gate reads this.", "warn"))
     if found.absent:
         report.add(Note(f"The run has no forecasts of {'; '.join(found.absent)}.", "warn"))
-    report.add(Text(NOISE_NOTE))
+    report.add(Text(NOISE_NOTE), Heading("What this history can and cannot show"), Text(found.reach.words))
     for name, target in found.targets.items():
         main = " (the endpoint fixed beforehand)" if name == found.primary else ""
         report.add(Heading(f"Skill: {NAMES[name]}{main}"))

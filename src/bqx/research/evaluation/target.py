@@ -57,6 +57,15 @@ class TargetFound:
             f"{self.target} {f.part}: skill {f.walk.skill:.3f}, hits {f.hit_rate:.3f}" for f in parts if f.quarantined
         ]
 
+    def signed(self) -> TargetFound:
+        """The same after somebody answered for what is too good: verdicts are those of skill alone."""
+        return replace(
+            self,
+            pooled=replace(self.pooled, watched=False),
+            parts={k: [replace(f, watched=False) for f in v] for k, v in self.parts.items()},
+            cells=[replace(c, found=replace(c.found, watched=False)) for c in self.cells],
+        )
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "target": self.target, "pooled": self.pooled.as_dict(),

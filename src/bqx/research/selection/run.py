@@ -54,9 +54,11 @@ def run_selection(
     """One mask a pair and fold under `selections/NAME`; gives back the manifest.
 
     engine : threads does one fold after the other with `workers` threads; processes or dask://host:port does folds
-    side by side, `workers` of them (0 for all there are), with one thread each. compare : fit the comparators on each
-    fold's test block too. Interrupted, the same call goes on with the next fold; SelectionError when the name belongs
-    to another dataset or other options, or when quotas cannot be met.
+    side by side, `workers` of them (all that a cluster has), with one thread each. compare : fit the comparators on
+    each fold's test block too.
+
+    Interrupted, the same call goes on with the next fold; SelectionError when the name belongs to another dataset or
+    other options, or when quotas cannot be met.
     """
     o, project = options or Options(), dataset.project
     folder = project.root / FOLDER / check_name(name)

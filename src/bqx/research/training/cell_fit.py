@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from bqx.base.errors import CheckError
 from bqx.research.artefact.horizon import COLUMNS, HorizonModel, fit_together
 from bqx.research.artefact.pool import indicators
-from bqx.research.dataset import Dataset
-from bqx.research.split_plan import FoldSpan
 from bqx.research.training.cells import Cell
 from bqx.research.training.forecasts import FORECASTS, SCHEMA, check_forecasts
 from bqx.research.training.judge import TARGETS, plain
@@ -47,7 +45,7 @@ def fit_cell(order: Order, cell: Cell, rows: Mapping[str, PairRows]) -> Done:
     IntervalError when the fold has too few rows, ForecastError when a model forecasts nonsense.
     """
     began = time.thread_time()  # of this thread: other work on the machine does not count
-    fold = _fold(order.dataset, cell.fold)
+    fold = order.spans[cell.fold]
     numbers = order.masks.numbers(cell.pairs, cell.fold)
     span = (fold.train_start, fold.train_end)
     parts = {p: rows[p].training(cell.horizon, span, numbers) for p in cell.pairs}
@@ -129,10 +127,6 @@ def _trials(order: Order, cell: Cell, columns: int, tried: Sequence[Mapping[str,
         for p in tried
         for t in target_pair(cell.horizon)
     ]  # fmt: skip
-
-
-def _fold(dataset: Dataset, number: int) -> FoldSpan:
-    return next(f for f in dataset.splits.folds() if f.number == number)
 
 
 def _nulls(values: F8) -> pl.Series:

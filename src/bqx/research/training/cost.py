@@ -43,22 +43,24 @@ class Forecast:
 
 def forecast(order: Order, cells: Collection[Cell], workers: int) -> Forecast:
     """Of these cells; reads a month of one pair and, unless this project has trained enough, fits a few small cells."""
+    if not cells:
+        return Forecast(0, 0, 0, 0, 0.0, 0.0, 0.0, BASE_BYTES, workers, "nothing that is left to do")
     law = law_of_runs(runs(order.dataset.project), order.recipe.estimator) or probe(order.recipe)
     head = {"heads": order.recipe.heads, "params": order.recipe.params}
     sizes = [size_of(head, rows_of(order, c), columns_of(order, c)) for c in cells]
     core = [law.seconds(s) for s in sizes]
     pairs = sorted({p for c in cells for p in c.pairs})
-    width = max((len(order.masks.union(c.pairs, order.folds)) for c in cells), default=0)
+    width = max(len(order.masks.union(members, order.folds)) for members in {c.pairs for c in cells})
     bars = order.dataset.splits.end - order.dataset.splits.first
-    read = _read_seconds(order, bars) * len(pairs) if pairs else 0.0
+    read = _read_seconds(order, bars) * len(pairs)
     largest = sorted((s.rows * s.columns for s in sizes), reverse=True)[:workers]
     held = kept_rows(order, bars) * width * 4.0 * (len(order.pairs) if order.together else min(2, len(pairs)))
     month = 31 * 1440 * width * 4.0 * 2
     return Forecast(
         cells=len(cells),
         pairs=len(pairs),
-        rows=round(max((s.rows for s in sizes), default=0)),
-        columns=round(max((s.columns for s in sizes), default=0)),
+        rows=round(max(s.rows for s in sizes)),
+        columns=round(max(s.columns for s in sizes)),
         core_seconds=sum(core),
         read_seconds=read,
         seconds=wall(core, read, workers, len(pairs)),
@@ -70,14 +72,14 @@ def forecast(order: Order, cells: Collection[Cell], workers: int) -> Forecast:
 
 def wall(core: list[float], read: float, workers: int, pairs: int) -> float:
     """Reading one pair runs beside the cells of the one before; only the first is waited for."""
-    busy = sum(core) / workers if core else 0.0
-    first = read / max(pairs, 1)
+    busy = sum(core) / workers
+    first = read / pairs
     return first + max(busy, read - first)
 
 
 def rows_of(order: Order, cell: Cell) -> float:
     """Training rows of a cell: those of its window that are not within h bars of a weekly close."""
-    fold = next(f for f in order.dataset.splits.folds() if f.number == cell.fold)
+    fold = order.spans[cell.fold]
     each = (fold.train_end - fold.train_start) / order.spacing[cell.horizon] * (1.0 - cell.horizon / WEEK)
     return each * len(cell.pairs)
 

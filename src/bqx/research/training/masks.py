@@ -17,12 +17,13 @@ from bqx.research.selection.run import load_mask, open_selection
 @dataclass(frozen=True)
 class Masks:
     """Ordered candidates of each pair and fold. source : for people. held : (pair, fold) -> row numbers of
-    `candidates`, empty when every cell sees all of `common`."""
+    `candidates`, empty when every cell sees all of `common`. whole : digest of the masks that these are a part of."""
 
     source: str
     candidates: tuple[Candidate, ...]
     held: dict[tuple[str, int], tuple[int, ...]]
     common: tuple[int, ...] = ()
+    whole: str = ""
 
     def numbers(self, pairs: Sequence[str], fold: int) -> tuple[int, ...]:
         """Row numbers for a model of these pairs. Several pairs with masks of their own vote: as many columns as one
@@ -44,7 +45,9 @@ class Masks:
 
     @cached_property
     def digest(self) -> str:
-        """Of every name in every mask, in order."""
+        """Of every name in every mask, in order; of the whole where these are a part."""
+        if self.whole:
+            return self.whole
         text = [f"{p} {f}: {','.join(self.candidates[k].name for k in v)}" for (p, f), v in sorted(self.held.items())]
         text.append(",".join(self.candidates[k].name for k in self.common))
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:32]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bqx.base.errors import UsageError
 from bqx.research.artefact import Recipe
 from bqx.research.dataset import Dataset
+from bqx.research.split_plan import FoldSpan
 from bqx.research.training.cells import Cell, make_cells
 from bqx.research.training.folder import FORMAT, head_hash
 from bqx.research.training.masks import Masks, from_names, from_selection
@@ -36,6 +38,11 @@ class Order:
     def groups(self) -> dict[str, list[Cell]]:
         """Cells by the group of pairs that one model serves."""
         return make_cells(self.pairs, self.horizons, self.folds, together=self.together)
+
+    @cached_property
+    def spans(self) -> dict[int, FoldSpan]:
+        """Training window and test block of each fold."""
+        return {f.number: f for f in self.dataset.splits.folds()}
 
     def head(self, name: str) -> dict[str, Any]:
         """Of a run that has not begun."""

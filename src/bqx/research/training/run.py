@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bqx.base.errors import RunError, UsageError
 from bqx.base.runlog import event
+from bqx.build.executor import Executor
 from bqx.research.artefact import Signer
 from bqx.research.dataset import check_name
 from bqx.research.training.cells import Cell, Kept
@@ -37,13 +38,17 @@ def train(
     retries: int = 1,
     quorum: float = 1.0,
     note: Note = lambda _: None,
+    engine: str | Executor = "threads",
 ) -> Run:
     """Train what is missing of the run, judge all of it, write the artefacts and then the state.
 
-    signer : without one no artefacts are made. Gives back the run: `done` when at least the share `quorum` of the cells
-    is done, else `short`, with the reasons in `head["result"]["failures"]`; `quarantined` by L14, and then without
-    artefacts until somebody has signed. Killed anywhere, the same call ends with the same files, but for `times.json`.
-    Raises RunError when the name belongs to another run, LeaseError while another process trains it.
+    engine : where cells are fitted, threads, processes or dask://host:port; `workers` of them side by side, or as many
+    as a cluster has. Final models are fitted here. signer : without one no artefacts are made.
+
+    Gives back the run: `done` when at least the share `quorum` of the cells is done, else `short`, with the reasons in
+    `head["result"]["failures"]`; `quarantined` by L14, and then without artefacts until somebody has signed. Killed
+    anywhere, the same call ends with the same files, but for `times.json`. Raises RunError when the name belongs to
+    another run, LeaseError while another process trains it.
     """
     if not 0.0 < quorum <= 1.0:
         raise UsageError(f"a quorum of {quorum} is no share of the cells", fix="above 0, at most 1")
@@ -51,7 +56,7 @@ def train(
     with only_one(folder):
         run = begin(folder, order.head(name))
         kept = Kept(folder / "cells")
-        failures = work(order, kept, workers=workers, retries=retries, note=note)
+        failures = work(order, kept, workers=workers, retries=retries, note=note, engine=engine)
         state, result = assemble(run, order, kept, quorum)
         signed = run.signed is not None
         if state == "quarantined" and not signed:

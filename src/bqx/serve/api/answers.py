@@ -54,6 +54,7 @@ def answer(
             "digest": model.digest,
             "catalogue_version": model.artefact.manifest["catalogue_version"],
             "promoted": model.located.promoted,
+            "simulated": model.artefact.simulated,
             "note": model.located.why,
         },
         "latency_ms": round(1000 * (time.perf_counter() - began), 3),

@@ -12,7 +12,8 @@ from bqx.serve.api.freshness import Clock, as_if
 from bqx.serve.api.keys import Keys
 from bqx.serve.api.limits import Limits
 from bqx.serve.api.metrics import Metrics
-from bqx.serve.api.models import ModelSet, RunModels
+from bqx.serve.api.model_sources import ModelSource, RegistryModels, RunModels
+from bqx.serve.api.models import ModelSet
 from bqx.serve.api.predictor import Predictor
 from bqx.serve.api.store_source import StoreSource
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """As `bqx serve` takes them. start : seconds since 1970 the clock begins at, None for the real one. feed : a file
-    of bars that grows, for the live engine; None serves what is built.
+    """As `bqx serve` takes them. run : a run of `bqx train`, None for the registry. start : seconds since 1970 the
+    clock begins at, None for the real one. feed : a file of bars that grows, for the live engine; None serves what is
+    built.
     """
 
-    run: str
+    run: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
     cost: float | None = None
@@ -40,10 +42,11 @@ class Settings:
 
 
 def make_predictor(
-    project: Project, run: str, clock: Clock, *, cost: float | None = None, metrics: Metrics | None = None
+    project: Project, run: str | None, clock: Clock, *, cost: float | None = None, metrics: Metrics | None = None
 ) -> Predictor:
-    """Models of a run over the project's store."""
-    models = ModelSet(RunModels(project.root, run), project.root)
+    """Models of a run, or of the registry, over the project's store."""
+    chosen: ModelSource = RegistryModels(project.root) if run is None else RunModels(project.root, run)
+    models = ModelSet(chosen, project.root)
     source, known = StoreSource(project, cost=cost), project.simulated
     return Predictor(models, source, project.calendar, clock, metrics or Metrics(), simulated=known)
 

@@ -15,7 +15,7 @@ import polars as pl
 from bqx.base.atomic import replacing, write_text
 from bqx.base.errors import NoPrediction
 from bqx.market.calendar import Grid, month_span, months_between
-from bqx.research.backtest.signal import SignalRule, signals
+from bqx.research.backtest.signal import signals
 from bqx.research.backtest.zones import NoTrade
 from bqx.research.candidate_read import read_blocks
 from bqx.serve.api.forecast import Forecasts, forecast
@@ -75,7 +75,7 @@ def plan(
         if not len(project.calendar.grid(begin, stop)):
             continue
         inputs = [f"{i.name}:{i.input_hash}:{i.complete_through}" for i in held if i.key.ym == ym]
-        facts = [FORMAT, model.key, model.located.why, begin, stop, cost, kind, sorted(inputs)]
+        facts = [FORMAT, model.key, begin, stop, cost, kind, sorted(inputs)]
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
         parts.append(Part(model.pair, ym, begin, stop, out / f"{model.pair}_{ym}.{kind}", digest))
     if not parts:
@@ -116,14 +116,14 @@ def frame_of(project: Project, model: Resident, chunk: Chunk) -> pl.DataFrame:
     stamps = pl.Series("ts_utc", (block.minute * 60_000_000).astype("datetime64[us]")).dt.replace_time_zone("UTC")
     cost = values["cost"].astype(np.float64)
     columns: dict[str, Any] = {
-        "sigma": sigma, "cost": cost, **_numbers(said), **_signals(project, model, chunk, said, sigma, cost)
+        "sigma": sigma, "cost": cost, **numbers(said), **_signals(project, model, chunk, said, sigma, cost)
     }  # fmt: skip
     series = [pl.Series(k, v, nan_to_null=v.dtype.kind == "f") for k, v in columns.items()]
     left = pl.Series("left", chunk.labels.left.astype(np.int32))
     return pl.DataFrame([stamps, pl.Series("pair", [model.pair] * len(block)), left, *series])
 
 
-def _numbers(said: Forecasts) -> dict[str, Any]:
+def numbers(said: Forecasts) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for k, h in enumerate(said.horizons):
         out |= {f"move_{h}": said.move[:, k]}
@@ -138,7 +138,9 @@ def _signals(project: Project, model: Resident, chunk: Chunk, said: Forecasts, s
     grid: Grid = project.calendar.grid(int(minute[0]), int(minute[-1]) + 1)
     out: dict[str, Any] = {}
     for k, h in enumerate(said.horizons):
-        found = signals(said.f4[:, k], sigma, cost, h, SignalRule(), demonstrated=model.located.promoted)
+        found = signals(
+            said.f4[:, k], sigma, cost, h, model.located.rule, demonstrated=model.demonstrated(project.simulated)
+        )
         free = NoTrade().codes(minute, grid.minute_of_day, chunk.labels.left, h) == 0
         out[f"signal_{h}"] = np.where(free, found.side, 0).astype(np.int8)
         out[f"strength_{h}"] = np.where(free, found.strength, 0.0)

@@ -62,9 +62,8 @@ class Gate:
             await self.app(scope, _replay(body, receive), answer)
         except Refused as refused:
             await answer.refuse(refused)
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:  # the client went away: there is nobody to answer and nothing to report
             answer.status = answer.status or 499
-            raise
         except Exception as error:  # noqa: BLE001 - the client gets a ticket, the log the rest
             if not answer.status:  # what a handler raised has been answered by then, by `failed` too
                 await answer.refuse(*failed(error, ident))

@@ -80,7 +80,8 @@ def matrix(model: Resident, columns: Sequence[str] | None, rows: Sequence[Sequen
     """Rows as float32 in the model's order, NaN for NULL; Refused 422 for any that does not fit."""
     names = [c.name for c in model.columns]
     if not 1 <= len(rows) <= most:
-        raise Refused(413 if rows else 422, "bad_request", f"{len(rows):,} rows; 1 to {most:,} are taken")
+        what = f"{len(rows):,} rows; 1 to {most:,} are taken"
+        raise Refused(413, "too_large", what) if rows else _bad(what)
     width = len(names) if columns is None else len(columns)
     for k, row in enumerate(rows):
         if len(row) != width:

@@ -6,12 +6,15 @@ slow hash would only let strangers spend the server's time.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
 import re
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,19 +71,19 @@ class Keys:
         text = f"bqxk_{ident}_{secrets.token_urlsafe(32)}"
         register(text)
         made = ApiKey(ident, label, _digest(text), rate, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._load()
-        self._write({**self._keys, ident: made})
+        with self._alone():
+            self._write({**self._keys, ident: made})
         return made, text
 
     def revoke(self, ident: str) -> ApiKey:
         """From now on it opens nothing; ApiKeyError when there is no such key."""
-        self._load()
-        if ident not in self._keys:
-            raise ApiKeyError(f"there is no key {ident!r}", where=str(self.path), fix="`bqx serve keys list`")
-        found = self._keys[ident]
-        if found.revoked_at is None:
-            found = replace(found, revoked_at=datetime.now(UTC).isoformat(timespec="seconds"))
-            self._write({**self._keys, ident: found})
+        with self._alone():
+            if ident not in self._keys:
+                raise ApiKeyError(f"there is no key {ident!r}", where=str(self.path), fix="`bqx serve keys list`")
+            found = self._keys[ident]
+            if found.revoked_at is None:
+                found = replace(found, revoked_at=datetime.now(UTC).isoformat(timespec="seconds"))
+                self._write({**self._keys, ident: found})
         return found
 
     def check(self, text: str) -> ApiKey | None:
@@ -114,6 +117,16 @@ class Keys:
                     fix="remove it and make new keys: `bqx serve keys make LABEL`",
                 ) from error
             self._stamp = stamp
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The keys as they are, and nobody else changes them meanwhile."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("wb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self._stamp = None  # two changes within one tick of the file's clock look the same
+            self._load()
+            yield
 
     def _write(self, keys: dict[str, ApiKey]) -> None:
         data = {"format": FORMAT, "keys": [asdict(k) for k in keys.values()]}

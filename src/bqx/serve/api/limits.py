@@ -12,13 +12,12 @@ from dataclasses import dataclass
 class Limits:
     """Bounds of a server. Times in seconds, sizes in bytes.
 
-    batch : predictions in one request. rows : feature rows of one invocation. failures : wrong keys a second from one
+    rows : feature rows of one invocation. failures : wrong keys a second from one
     address. connections, per_client : open at once. queue : cold predictions that may wait before new ones are refused.
     """
 
     body: int = 1 << 20
     invocation_body: int = 6 << 20
-    batch: int = 64
     rows: int = 1024
     failures: float = 5.0
     header_s: float = 5.0

@@ -1,4 +1,4 @@
-"""The models in memory: found by a source, checked, kept, and exchanged whole when something is promoted."""
+"""The models in memory: loaded, checked, and exchanged whole when something is promoted."""
 
 from __future__ import annotations
 
@@ -8,53 +8,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bqx.base.errors import ModelRefused, ServeError
 from bqx.research.candidates import LAG_PROFILES, Candidate, candidates
+from bqx.serve.api.model_sources import Located, ModelSource
 
 if TYPE_CHECKING:
     from bqx.research.artefact import Artefact
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A model to serve. promoted : it passed every gate; otherwise `why` says what is missing, and signals are HOLD."""
-
-    pair: str
-    folder: Path
-    version: str
-    promoted: bool
-    why: str
-
-
-class ModelSource(Protocol):
-    """Says which artefact serves each pair: a run of `bqx train`, or the registry."""
-
-    def stamp(self) -> object:
-        """Cheap; another value when :meth:`production` may have changed."""
-
-    def production(self) -> Mapping[str, Located]:
-        """The model of each pair."""
-
-
-class RunModels:
-    """Artefacts of one run of `bqx train`, as research: nothing of it is promoted."""
-
-    def __init__(self, root: Path, run: str) -> None:
-        self.run, self.folder = run, root / "models" / run / "artefacts"
-        if not self.folder.is_dir():
-            raise ServeError(f"run {run!r} has no artefacts", where=str(self.folder), fix="`bqx train` makes them")
-
-    def stamp(self) -> object:
-        return tuple((p.name, p.stat().st_mtime_ns) for p in sorted(self.folder.glob("*/manifest.json")))
-
-    def production(self) -> Mapping[str, Located]:
-        why = f"run {self.run} is research: no demonstrated skill"
-        return {
-            p.parent.name: Located(p.parent.name, p.parent, self.run, False, why)
-            for p in sorted(self.folder.glob("*/manifest.json"))
-        }
 
 
 @dataclass(frozen=True)
@@ -71,6 +32,11 @@ class Resident:
     @property
     def pair(self) -> str:
         return self.located.pair
+
+    def demonstrated(self, simulated: bool) -> bool:
+        """Whether it may signal on bars that are `simulated` or not: what was learnt on a simulated market is no skill
+        on a real one, whatever gates it passed."""
+        return self.located.promoted and (simulated or not self.artefact.simulated)
 
     @cached_property
     def key(self) -> str:
@@ -126,6 +92,8 @@ def load(located: Located, trusted: Path | Collection[str]) -> Resident:
     artefact = Artefact.load(located.folder, trusted=trusted)
     if artefact.pair != located.pair:
         raise ModelRefused(f"the artefact is of {artefact.pair}, not of {located.pair}", where=where)
+    if located.digest not in (None, artefact.digest):
+        raise ModelRefused("the artefact is not the one that was registered", where=where)
     artefact.check_catalogue()
     return Resident(located, seal, artefact.digest, artefact, columns_of(artefact.columns, where))
 

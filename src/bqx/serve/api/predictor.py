@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bqx.base.errors import BqxError, NoPrediction
+from bqx.base.errors import NoPrediction
 from bqx.base.runlog import event
 from bqx.market.calendar import Calendar, datetime_of
 from bqx.research.backtest.signal import Signal, SignalRule, signal
@@ -44,7 +44,8 @@ class Made:
 class Predictor:
     """Ties models, features, calendar and clock together; safe for threads.
 
-    rule, zones : when a forecast becomes BUY or SELL. simulated : whether the bars are; every answer says so.
+    rule, zones : when a forecast becomes BUY or SELL; without a rule, as each model's run was traded on history.
+    simulated : whether the bars are; every answer says so.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Predictor:
     ) -> None:
         self.models, self.source, self.calendar, self.clock, self.metrics = models, source, calendar, clock, metrics
         self.simulated = simulated
-        self.rule, self.zones = rule or SignalRule(), zones or NoTrade()
+        self.rule, self.zones = rule, zones or NoTrade()
         self._ready: dict[str, Made] = {}
         self._kept: OrderedDict[tuple[str, str, int, object], Made] = OrderedDict()
         self._stamp: object = None
@@ -140,10 +141,10 @@ class Predictor:
                     continue
                 self._ready[pair] = self._predict(model, self.source.row(pair, minute, model.columns))
                 done += 1
-            except BqxError as error:
+            except Exception as error:  # noqa: BLE001 - a pair that fails must not keep the others waiting
                 self._ready.pop(pair, None)
                 self.metrics.count("refresh_failures")
-                event("serve.refresh_failed", level="warning", pair=pair, code=error.code, what=error.what)
+                event("serve.refresh_failed", level="warning", pair=pair, what=str(error))
         for pair in set(self._ready) - set(self.models.all()):
             self._ready.pop(pair, None)
         self._refreshed = stamp
@@ -181,8 +182,8 @@ class Predictor:
                     row.sigma,
                     row.cost,
                     h,
-                    self.rule,
-                    demonstrated=model.located.promoted,
+                    self.rule or model.located.rule,
+                    demonstrated=model.demonstrated(self.simulated),
                     blocked=self.zones.reason(row.minute, minute_of_day, row.left, h),
                 )
             )

@@ -78,6 +78,7 @@ class ModelOut(BaseModel):
     digest: str
     catalogue_version: str
     promoted: bool = Field(description="It passed every gate; otherwise its signals are HOLD")
+    simulated: bool = Field(description="Trained on the simulated market: it never signals on real bars")
     note: str
 
 

@@ -58,8 +58,8 @@ class StoreSource:
         self.project, self.cost = project, cost
         self._lock = threading.Lock()
         self._stamp: object = None
-        self._chunks: OrderedDict[tuple[str, int, int], Chunk] = OrderedDict()
-        self._newest: dict[tuple[str, int], int | None] = {}
+        self._chunks: OrderedDict[tuple[str, int, tuple[str, ...]], Chunk] = OrderedDict()
+        self._newest: dict[tuple[str, frozenset[str]], int | None] = {}
 
     def stamp(self) -> object:
         """When the manifest last changed."""
@@ -73,7 +73,7 @@ class StoreSource:
 
     def newest(self, pair: str, columns: Sequence[Candidate]) -> int | None:
         homes = frozenset(c.dataset for c in columns)
-        key = (pair, hash(homes))
+        key = (pair, homes)
         if key not in self._newest:
             last: dict[str, int] = {}
             for info in self.project.store.partitions(self.project.as_of, pair=pair):
@@ -93,7 +93,7 @@ class StoreSource:
                 fix="`bqx build run` makes them from the bars there are",
             )
         hour = minute - minute % HOUR
-        key = (pair, hour, hash(tuple(c.name for c in columns)))
+        key = (pair, hour, tuple(c.name for c in columns))
         with self._lock:
             chunk, stamp = self._chunks.get(key), self._stamp
             if chunk is not None:

@@ -58,11 +58,12 @@ class Journal:
     def sync(self) -> None:
         os.fsync(self._file.fileno())
 
-    def read(self, after: int | None = None) -> Iterator[Record]:
-        """Records in the order they were taken, those of minutes after `after`."""
+    def read(self, *, skip: int = 0) -> Iterator[Record]:
+        """Records in the order they were taken, without the first `skip`."""
         whole = _HEAD.size + 4 + self._size
         with self.path.open("rb") as file:
-            at = 0
+            at = skip * whole
+            file.seek(at)
             while part := file.read(whole):
                 record = self._parse(part)
                 if record is None:
@@ -71,8 +72,7 @@ class Journal:
                         fix="`bqx live state rebuild` goes on from the stored bars alone",
                     )  # fmt: skip
                 at += len(part)
-                if after is None or record.minute > after:
-                    yield record
+                yield record
 
     def _parse(self, part: bytes) -> Record | None:
         if len(part) != _HEAD.size + 4 + self._size:

@@ -32,6 +32,10 @@ class Recorder:
     values: dict[str, list[F4]] = field(default_factory=dict)
 
     def __call__(self, engine: Engine) -> None:
+        if self.minutes and self.minutes[-1] == engine.newest.minute:  # a revision moved it
+            self.minutes.pop()
+            for rows in self.values.values():
+                rows.pop()
         self.minutes.append(engine.newest.minute)
         for name, value in engine.newest.values().items():
             self.values.setdefault(name, []).append(value.copy())

@@ -35,7 +35,8 @@ class LiveRun:
         self, minutes: int | None = None, told: Callable[[Engine], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
-        """Until the feed ends, `stop` says so, or `minutes` have been taken. told : called after each minute."""
+        """Until the feed ends, `stop` says so, or `minutes` have been taken. told : called after each minute, and
+        again when revised bars have moved the newest one's values."""
         taken = 0
         while not stop() and (minutes is None or taken < minutes):
             try:
@@ -45,8 +46,11 @@ class LiveRun:
                 event("live.broken_message", level="warning", what=error.what, where=error.where)
                 continue
             now = self.feed.clock.now()
+            revised = self.engine.told.revised
             for bar in bars or ():
                 self._offer(bar, now)
+            if self.engine.told.revised != revised:
+                told(self.engine)  # the newest minute has other values now
             for minute, rows in self.book.ready(now):
                 began = time.perf_counter()
                 self.engine.take(minute, rows)

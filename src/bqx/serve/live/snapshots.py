@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bqx.base.atomic import sweep
@@ -57,10 +56,11 @@ class Snapshots:
             raise LiveStateError("the state is of another minute than its name says", where=str(path))
         return saved
 
-    def save(self, minute: int, identity: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Path:
+    def save(
+        self, minute: int, identity: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], span: tuple[int, int]
+    ) -> Path:
         path = self.folder / f"state-{minute}.live"
-        begin, through, _ = (int(v) for v in np.asarray(arrays["engine/place"]))
-        states.save(path, minute, identity, arrays, span=(begin, through))
+        states.save(path, minute, identity, arrays, span=span)
         for old in self.newest_first()[KEPT:]:
             old.unlink()
         return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +16,10 @@ from bqx.base.errors import StoreError
 from bqx.store.files import Found, Written, wrong_size
 from bqx.store.s3.client import S3Client
 
-READERS, ASKERS = 8, 16
-"""Objects fetched, and asked for, side by side."""
+READERS = 8
+"""Objects fetched side by side."""
+FEW = 3
+"""Up to so many objects of a folder are asked for one by one."""
 READS = 3
 """So often an object is read before bytes of another hash are believed."""
 YOUNG_SECONDS = 600.0
@@ -45,10 +48,14 @@ class S3Files:
             self.client.touch(key, digest, head.etag)
 
     def sizes(self, paths: Sequence[str]) -> list[int | None]:
-        if len(paths) == 1:
-            return [self._size(paths[0])]
-        with ThreadPoolExecutor(ASKERS, thread_name_prefix="bqx-s3") as pool:
-            return list(pool.map(self._size, paths))
+        """A unit's files are in one folder: one listing tells of all."""
+        found: dict[str, int | None] = {}
+        for folder, count in Counter(path.rpartition("/")[0] for path in paths).items():
+            if count > FEW:
+                found |= {each.path: each.bytes for each in self.listed(folder)}
+            else:
+                found |= {path: self._size(path) for path in paths if path.rpartition("/")[0] == folder}
+        return [found.get(path) for path in paths]
 
     def _size(self, path: str) -> int | None:
         head = self.client.head(self.prefix + path)

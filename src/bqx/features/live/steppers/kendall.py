@@ -12,7 +12,7 @@ from bqx.features.kernels.kendall import GRAIN
 from bqx.features.kernels.kendall import _tau as tau_of
 from bqx.features.live.block import Block
 from bqx.features.live.steppers.spliced import Spliced, splice_past
-from bqx.features.live.tape import stepper
+from bqx.features.live.tape import ring, stepper
 
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
@@ -23,74 +23,84 @@ SCORE, TIED, VALUES = range(3)
 
 
 @kernel
-def _against(grains: F8, first: int, stop: int, row: int, score: I4, equal: I4) -> None:
-    """Rows first .. stop - 1 of the ring below row `row` less those above it, and those equal to it, into scratch."""
-    cap, p = grains.shape
-    for j in range(p):
-        score[j], equal[j] = 0, 0
-    k = first % cap
-    for _ in range(stop - first):
-        for j in range(p):
-            v, value = grains[k, j], grains[row, j]
-            score[j] += np.int32(v < value) - np.int32(v > value)
-            equal[j] += np.int32(v == value)
-        k = k + 1 if k + 1 < cap else 0
+def _counts(lane: F8, value: float) -> tuple[int, int]:
+    """Values below `value` less those above it, and those equal to it: along memory, which the compiler vectorises."""
+    score, equal = 0, 0
+    for k in range(len(lane)):
+        score += (1 if lane[k] < value else 0) - (1 if lane[k] > value else 0)
+        equal += 1 if lane[k] == value else 0
+    return score, equal
 
 
 @kernel
-def _take(grains: F8, first: int, r: int, state: I8, score: I4, equal: I4) -> None:
-    """Row r comes to rows first .. r - 1."""
-    row = r % len(grains)
-    _against(grains, first, r, row, score, equal)
-    for j in range(grains.shape[1]):
-        if grains[row, j] == grains[row, j]:
-            state[SCORE, j] += score[j]
-            state[TIED, j] += equal[j]
+def _against(lane: F8, first: int, stop: int, value: float) -> tuple[int, int]:
+    """:func:`_counts` of rows first .. stop - 1 of the ring."""
+    cap = len(lane)
+    begin, end = first % cap, (stop - 1) % cap + 1
+    if stop <= first:
+        return 0, 0
+    if begin < end:
+        return _counts(lane[begin:end], value)
+    score, equal = _counts(lane[begin:], value)
+    more, also = _counts(lane[:end], value)
+    return score + more, equal + also
+
+
+@kernel
+def _take(grains: F8, first: int, r: int, state: I8) -> None:
+    """Row r comes to rows first .. r - 1. grains : a row a lane."""
+    row = r % grains.shape[1]
+    for j in range(len(grains)):
+        value = grains[j, row]
+        if value == value:
+            score, equal = _against(grains[j], first, r, value)
+            state[SCORE, j] += score
+            state[TIED, j] += equal
             state[VALUES, j] += 1
 
 
 @kernel
-def _drop(grains: F8, old: int, r: int, state: I8, score: I4, equal: I4) -> None:
+def _drop(grains: F8, old: int, r: int, state: I8) -> None:
     """Row `old` goes from rows old .. r - 1."""
-    row = old % len(grains)
-    _against(grains, old + 1, r, row, score, equal)
-    for j in range(grains.shape[1]):
-        if grains[row, j] == grains[row, j]:
-            state[SCORE, j] += score[j]
-            state[TIED, j] -= equal[j]
+    row = old % grains.shape[1]
+    for j in range(len(grains)):
+        value = grains[j, row]
+        if value == value:
+            score, equal = _against(grains[j], old + 1, r, value)
+            state[SCORE, j] += score
+            state[TIED, j] -= equal
             state[VALUES, j] -= 1
 
 
 @kernel
 def _taus(
     y: F8, seg_age: I4, row: int, windows: I8, needs: I8, inside: NDArray[np.bool_], back: int, opens: I8, number: int,
-    ends: F8, raw: F8, grains: F8, states: I8, scratch: I4, out: F8,
+    ends: F8, raw: F8, memory: F8, grains: F8, states: I8, out: F8,
 ) -> None:  # fmt: skip
-    now, p = number, y.shape[1]
-    score, equal = scratch[0], scratch[1]
+    now, p, cap = number, y.shape[1], grains.shape[1]
     for i in range(len(y)):
         r, age = row + i, seg_age[i]
         while opens[now + 1] <= r:
             now += 1
         begun = max(r - age - back, 0)
         if age == 0:
-            first = splice_past(raw, r, back, opens, now, ends, grains)
-            for k in range(first, r):
+            splice_past(raw, r, back, opens, now, ends, memory)
+            for k in range(cap):
                 for j in range(p):
-                    grains[k % len(grains), j] = np.rint(grains[k % len(grains), j] * GRAIN)
+                    grains[j, k] = np.rint(memory[k, j] * GRAIN)
         for j in range(p):
             raw[r % len(raw), j] = y[i, j]
-            grains[r % len(grains), j] = np.rint(y[i, j] * GRAIN)
+            grains[j, r % cap] = np.rint(y[i, j] * GRAIN)
         for w in range(len(windows)):
             floor = r - age if inside[w] else begun
             first = max(r - windows[w] + 1, floor)
             if age == 0:
                 states[w] = 0
                 for k in range(first, r):
-                    _take(grains, first, k, states[w], score, equal)
+                    _take(grains, first, k, states[w])
             elif first > floor:
-                _drop(grains, first - 1, r, states[w], score, equal)
-            _take(grains, first, r, states[w], score, equal)
+                _drop(grains, first - 1, r, states[w])
+            _take(grains, first, r, states[w])
             whole = not inside[w] or age >= windows[w] - 1
             for j in range(p):
                 count = states[w, VALUES, j]
@@ -100,13 +110,15 @@ def _taus(
 
 @stepper("kendall.kendall_taus")
 class Taus(Spliced):
-    """memory : levels in whole grains, in the segment's coordinates. states : SCORE, TIED and VALUES of each window."""
+    """grains : levels in whole grains, in the segment's coordinates, a row a lane. memory : room for the rows before a
+    segment. states : SCORE, TIED and VALUES of each window."""
 
     def __init__(
         self, y: F8, seg_age: I4, segment: I4, ends: F8, windows: Sequence[int], needs: Sequence[int],
         inside: Sequence[bool],
     ) -> None:  # fmt: skip
         super().__init__(y.shape[1], seen_before(windows, inside), max(windows) + 1)
+        self.grains = ring(y.shape[1], max(windows) + 1)
         self.states = np.zeros((len(windows), 3, y.shape[1]), dtype=np.int64)
 
     def __call__(
@@ -116,8 +128,7 @@ class Taus(Spliced):
         out = np.empty((len(windows), *y.shape))
         rules = (np.array(windows, np.int64), np.array(needs, np.int64), np.array(inside, np.bool_))
         place = (*rules, seen_before(windows, inside), self.starts(block), block.number, ends)
-        scratch = np.empty((2, y.shape[1]), dtype=np.int32)
-        _taus(y, seg_age, block.row, *place, self.raw, self.memory, self.states, scratch, out)
+        _taus(y, seg_age, block.row, *place, self.raw, self.memory, self.grains, self.states, out)
         return out
 
 

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from bqx.market.calendar import Calendar, datetime_of
+from bqx.market.calendar import Calendar
 from bqx.serve.live.bar import FIELDS, Bar
 from bqx.serve.live.clock import FeedClock
 from bqx.store.bars import BarStore
 
 READ = 1440
 """Minutes read from the store at a time."""
+AFTER = 3600.0
+"""Seconds after its end at which the clock of a finished replay stands: beyond any grace."""
 
 
 class Replay:
@@ -52,6 +54,7 @@ class Replay:
     def poll(self, timeout: float) -> Sequence[Bar] | None:
         found = next(self._minutes, None)
         if found is None:
+            self.clock.set(60.0 * self._end + AFTER)  # what the last minute lacks will not come
             return None
         minute, bars = found
         if self._pause:
@@ -69,7 +72,3 @@ def bars_of(pair: str, frame: pl.DataFrame) -> Iterator[Bar]:
     values = frame.select(FIELDS).cast(pl.Float64).fill_null(np.nan).to_numpy()
     for m, row in zip(minute.tolist(), values.tolist(), strict=True):
         yield Bar(pair, int(m), tuple(row))
-
-
-def span_text(start: int, end: int) -> str:
-    return f"{datetime_of(start):%Y-%m-%dT%H:%MZ} to {datetime_of(end):%Y-%m-%dT%H:%MZ}"
