@@ -25,7 +25,11 @@ def monitor() -> None:
 
 @monitor.command()
 @click.option(
-    "--models", "run_name", metavar="RUN", default=None, help="The run that serves; else as monitor.toml says."
+    "--models",
+    "run_name",
+    metavar="RUN",
+    default=None,
+    help="Else monitor.toml's, else the registry.",
 )
 @click.option("--at", metavar="TIME", default=None, help="Look as if it were then (ISO, with offset).")
 @click.option("--strict", is_flag=True, help="Exit with 5 when a critical finding is open.")

@@ -16,7 +16,8 @@ def paper() -> None:
 
 
 @paper.command()
-@click.option("--models", "run_name", metavar="RUN", required=True, help="Whose files of `bqx predict` are traded.")
+@click.option("--models", "run_name", metavar="RUN", default="registry", show_default=True,
+              help="Whose files of `bqx predict` are traded.")  # fmt: skip
 @click.option("--book", default=None, metavar="NAME", help="PROJECT/paper/NAME; RUN by default.")
 @click.option("--research", is_flag=True, help="Also trade models without all gates, which are served as HOLD.")
 @click.option("--cost-bps", type=click.FloatRange(0), default=None, help="A fixed all-in round trip; else quotes.")
@@ -37,6 +38,7 @@ def run(
     from bqx.base.errors import PaperError
     from bqx.research.backtest.costs import Costs
     from bqx.research.backtest.settings import Settings
+    from bqx.serve.api.model_sources import tested_rule
     from bqx.serve.monitor.paper import offered
     from bqx.serve.monitor.paper import run as trade
     from bqx.serve.monitor.paper_book import PaperBook
@@ -52,7 +54,8 @@ def run(
         held = PaperBook.open(project.root, book or run_name, kept)
         rows = offered(folder, project.pairs, research=research)
         done = trade(project, held, rows, settings.setup(), cost=cost_bps)
-        data = {"book": held.folder.name, "dry_run": dry_run, **done}
+        served = tested_rule(project.root / "models" / run_name) == settings.setup().rule
+        data = {"book": held.folder.name, "dry_run": dry_run, "rule_as_served": served, **done}
         if not dry_run:
             held.head["result"] = {k: v for k, v in data.items() if k != "dry_run"}
             held.write()
@@ -65,6 +68,8 @@ def _show(data: dict[str, Any]) -> None:
     click.echo(f"paper book {data['book']} through {data['through']}{mark}: {d['new']:,} new forecasts of {d['all']:,}")
     if d["held_back"]:
         click.echo(f"{d['held_back']:,} of models without all gates are held back (HOLD); --research trades them")
+    if not data["rule_as_served"]:
+        click.echo("the hurdle of a signal is another than the served one: these trades are not those of the API")
     click.echo(f"{data['trades']:,} trades, {data['open']} open, {data['profit_bps']:+.2f} bps of the equity")
     if r["equal"] and not d["changed_since"]:
         click.echo("the backtest on today's bars has the same trades and fills")

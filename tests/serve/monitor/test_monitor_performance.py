@@ -14,7 +14,8 @@ import pytest
 from bqx.base.errors import MonitorInputError
 from bqx.build.project import Project
 from bqx.serve.api.batch import plan, write_part
-from bqx.serve.api.models import ModelSet, RunModels
+from bqx.serve.api.model_sources import RunModels
+from bqx.serve.api.models import ModelSet
 from bqx.serve.monitor import drift, drift_look, performance
 from bqx.serve.monitor.health import HealthLimits
 from bqx.serve.monitor.settings import DriftSettings
@@ -81,7 +82,7 @@ def test_the_reference_is_the_runs_test_rows(project: Project) -> None:
             return table
 
     run: Any = Run()
-    found = performance.reference_of(project, run)
+    found = performance.reference_of(project, {"eurusd": run})
     day = grid.day[::500]
     assert found["day"].to_list() == np.unique(day).tolist() and found["miss90"].null_count() == found.height
     want = [((y - f) ** 2 - y**2)[day == d].mean() for d in np.unique(day)]

@@ -107,7 +107,8 @@ def test_a_probe_compares_served_features_with_the_store(world: World) -> None:
     from bqx.serve.api.assemble import Settings as ServeSettings
     from bqx.serve.api.assemble import make_server
     from bqx.serve.api.keys import Keys
-    from bqx.serve.api.models import ModelSet, RunModels
+    from bqx.serve.api.model_sources import RunModels
+    from bqx.serve.api.models import ModelSet
     from bqx.serve.monitor.probe import probe
     from bqx.serve.monitor.run import monitor
     from bqx.serve.monitor.served import answers_again
@@ -155,10 +156,19 @@ def test_a_probe_compares_served_features_with_the_store(world: World) -> None:
 
 def test_paper_holds_research_back_and_agrees_with_the_backtest(world: World) -> None:
     held = world.bqx("paper", "run", "--models", "first", "--book", "held")
-    assert held["trades"] == 0 and held["decisions"]["held_back"] == held["decisions"]["all"] > 10_000
+    assert (
+        held["rule_as_served"]
+        and held["trades"] == 0
+        and held["decisions"]["held_back"] == held["decisions"]["all"] > 10_000
+    )
     words = ("paper", "run", "--models", "first", "--research", "--cost-bps", "0")
     first = world.bqx(*words)
-    assert first["trades"] > 0 and first["reconciled"]["equal"] and first["decisions"]["changed_since"] == 0
+    assert (
+        not first["rule_as_served"]
+        and first["trades"] > 0
+        and first["reconciled"]["equal"]
+        and first["decisions"]["changed_since"] == 0
+    )
     assert "nothing can be said" in first["edge"]["verdict"] and first["simulated"]
     again = world.bqx(*words)
     assert again["decisions"]["new"] == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,10 +67,10 @@ def by_day(rows: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return whole.group_by("day").agg(*means).sort("day")
 
 
-def reference_of(project: Project, run: Run) -> pl.DataFrame:
-    """Days of the walk-forward test forecasts of a run."""
+def reference_of(project: Project, runs: Mapping[str, Run]) -> pl.DataFrame:
+    """Days of the walk-forward test forecasts. runs : of each pair's model."""
     parts = []
-    for pair, horizon in run.tables():
+    for pair, run, horizon in ((p, r, h) for p, r in runs.items() for q, h in r.tables() if q == p):
         t = run.forecasts(pair, horizon)
         f8 = {
             k: t[k].cast(pl.Float64).fill_null(np.nan).to_numpy() for k in ("y4", "f4", "lo80", "hi80", "lo90", "hi90")

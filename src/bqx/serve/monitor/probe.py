@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ class Probed:
             out.append(Finding("probe", "api", severity, f"{len(bad)} of {len(bad) + len(self.answers)} pairs got no "
                                f"forecast, {pair}: {bad[pair]}", len(bad), 0))  # fmt: skip
         if self.clock is not None:
-            out += clock_skew("api", now + self.clock, now, limits)
+            skewed = clock_skew("api", now + self.clock, now, limits)
+            out += [replace(f, check="probe", subject="clock") for f in skewed]
         return out
 
 

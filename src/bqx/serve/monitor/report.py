@@ -14,7 +14,7 @@ def monitor_report(look: dict[str, Any]) -> Report:
     """look : as `monitor/latest.json` holds it."""
     report = Report(
         "Monitors",
-        subtitle=f"models of run {look['models'] or 'none'}, looked at {look['at']}",
+        subtitle=f"models of {look['models']}, looked at {look['at']}",
         banner="SIMULATED DATA" if look["simulated"] else None,
     )
     counts = {s: sum(f["severity"] == s for f in look["findings"]) for s in ("critical", "warning", "info")}

@@ -61,7 +61,7 @@ def monitor(
         "format": FORMAT,
         "at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "run_id": current_run().run_id,
-        "models": settings.run,
+        "models": settings.source,
         "simulated": project.simulated,
         "sections": look.sections,
         "findings": [f.as_dict() for f in sorted(look.findings, key=lambda f: (RANK[f.severity], f.key))],

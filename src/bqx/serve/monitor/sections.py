@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bqx.base.errors import BqxError, MonitorError, MonitorInputError
-from bqx.research.training.folder import FOLDER as RUNS
-from bqx.research.training.folder import HEAD, open_run
-from bqx.serve.api.models import ModelSet, RunModels
+from bqx.research.registry.store import NAME as REGISTRY
+from bqx.research.training.folder import Run, open_run
+from bqx.serve.api.model_sources import RegistryModels, RunModels
+from bqx.serve.api.models import ModelSet
 from bqx.serve.monitor import drift_look
 from bqx.serve.monitor import performance as judging
 from bqx.serve.monitor import retrain as training
@@ -28,22 +30,25 @@ from bqx.serve.monitor.state import FOLDER, State
 if TYPE_CHECKING:
     from bqx.base.secret_provider import SecretProvider
     from bqx.build.project import Project
+    from bqx.serve.api.models import Resident
 
 
 def load_models(project: Project, settings: Settings, look: Look) -> ModelSet | None:
-    if not settings.run:
+    """The models that serve: of the named run, else of the registry; None when there is neither."""
+    root = project.root
+    if not settings.run and not (root / REGISTRY).is_file():
         return None
     try:
-        return ModelSet(RunModels(project.root, settings.run), project.root)
+        return ModelSet(RunModels(root, settings.run) if settings.run else RegistryModels(root), root)
     except BqxError as error:
-        what = f"the models of run {settings.run} cannot be loaded: {error.what}"
+        what = f"the models of {settings.source} cannot be loaded: {error.what}"
         look.findings.append(Finding("monitor", "models", "critical", what))
         return None
 
 
 def _need(models: ModelSet | None) -> ModelSet:
     if models is None:
-        raise NotJudged("no run of models is named", fix='run = "NAME" in monitor.toml, or --models NAME')
+        raise NotJudged("no model serves", fix='run = "NAME" in monitor.toml, --models NAME, or the registry')
     return models
 
 
@@ -90,7 +95,7 @@ def probe(
 def parity(project: Project, models: ModelSet | None, settings: Settings) -> tuple[list[Finding], dict[str, Any]]:
     files, answers = Parity(), Parity()
     for pair, model in _need(models).all().items():
-        folder = project.root / "predictions" / settings.run
+        folder = project.root / "predictions" / settings.source
         files.add(forecasts_again(project, model, folder, cost=settings.cost_bps))
         answers.add(answers_again(project, model, keep(project.root / FOLDER / "answers", pair, None)))
     if not files.compared and not answers.compared and not files.revised:
@@ -117,25 +122,26 @@ def performance(
 ) -> tuple[list[Finding], dict[str, Any]]:
     """Complete trade days only, so that one look a day decides."""
     held = _need(models).all()
-    folder = project.root / "predictions" / settings.run
-    if not (project.root / RUNS / settings.run / HEAD).is_file():
-        raise NotJudged(f"run {settings.run} has models only, no test forecasts to compare with")
-    run = open_run(project, settings.run)
+    folder = project.root / "predictions" / settings.source
+    runs = runs_of(held.values())
     spans = project.bars.spans(project.as_of)
     today = min((project.calendar.trade_day(spans[p][1]) for p in held if p in spans), default=0)
 
     def judge() -> tuple[list[Finding], dict[str, Any]]:
-        served = judging.served_days(project, folder, held, run.horizons)
+        horizons = sorted({h for m in held.values() for h in m.artefact.horizons})
+        served = judging.served_days(project, folder, held, horizons)
         judged = judging.judge(
-            judging.reference_of(project, run), served.filter(served["day"] < today),
+            judging.reference_of(project, runs), served.filter(served["day"] < today),
             arl=settings.performance.arl, draws=settings.performance.draws,
         )  # fmt: skip
         if not judged:
             raise NotJudged("no label of a served forecast after the test days of the run is complete yet")
-        return judging.findings(judged, run.name), {"series": [j.as_dict() for j in judged]}
+        return judging.findings(judged, settings.source), {"series": [j.as_dict() for j in judged]}
 
     try:
-        return state.verdict("performance", [run.hash, today, asdict(settings.performance)], judge)
+        return state.verdict(
+            "performance", [sorted({r.hash for r in runs.values()}), today, asdict(settings.performance)], judge
+        )
     except MonitorInputError as error:
         raise NotJudged(error.what) from error
 
@@ -148,9 +154,15 @@ def retrain(
     found = training.decide(findings, age_days=age, every=settings.retrain.every)
     seen: dict[str, Any] = {"decision": found.as_dict(), "comparison": None}
     if settings.retrain.challenger:
-        seen["comparison"] = training.compare_runs(
-            open_run(project, settings.retrain.challenger), open_run(project, settings.run)
-        )
+        serving = {run.name: run for run in runs_of(_need(models).all().values()).values()}
+        if len(serving) > 1:
+            raise NotJudged(f"models of {len(serving)} runs serve; a challenger is compared with one")
+        seen["comparison"] = training.compare_runs(open_run(project, settings.retrain.challenger), *serving.values())
     if not found.retrain:
         return [], seen
-    return [Finding("retrain", settings.run, "info", f"train again: {found.what}")], seen
+    return [Finding("retrain", settings.source, "info", f"train again: {found.what}")], seen
+
+
+def runs_of(models: Iterable[Resident]) -> dict[str, Run]:
+    """The training run of each pair's model."""
+    return {m.pair: Run.read(m.located.folder.parents[1]) for m in models}

@@ -70,7 +70,9 @@ class ProbeSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """run : the run of `bqx train` that serves. cost_bps : as given to `bqx predict`, None for quoted spreads."""
+    """run : the run of `bqx train` that serves, empty for the registry's models.
+
+    cost_bps : as given to `bqx predict`, None for quoted spreads."""
 
     run: str = ""
     cost_bps: float | None = None
@@ -81,6 +83,11 @@ class Settings:
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
+
+    @property
+    def source(self) -> str:
+        """As `bqx predict` names its folder."""
+        return self.run or "registry"
 
 
 def read_settings(root: Path, run: str | None = None) -> Settings:
