@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from bqx.base.errors import BqxError, CheckError, PaperError
+from bqx.base.errors import BqxError, CheckError, MonitorInputError, PaperError
 from bqx.build.project import Project
 from bqx.cli.main import root as command
 from bqx.serve.monitor.report import monitor_report
@@ -240,3 +240,13 @@ def test_a_failing_monitor_is_an_alert_and_the_report_shows_every_section(world:
         "SIMULATED",
     ):
         assert said in text, said
+
+
+def test_unfinished_files_are_left_out_and_damaged_ones_are_an_alert(world: World) -> None:
+    path = max((world.root / "predictions" / "first").glob("usdjpy_*.parquet"))
+    path.write_bytes(path.read_bytes()[:-100])
+    assert {f["key"] for f in world.look()["findings"]} == {"monitor/parity"}
+    world.bqx("paper", "run", "--models", "first", refused=MonitorInputError.code)
+    path.with_name(f"{path.name}.json").unlink()
+    assert world.look()["findings"] == []
+    assert world.bqx("paper", "run", "--models", "first")["trades"] == 0

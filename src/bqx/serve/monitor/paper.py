@@ -20,6 +20,7 @@ from bqx.market.calendar import Calendar, datetime_of
 from bqx.research.backtest.market import Feed
 from bqx.research.backtest.simulate import Setup, Simulated, simulate
 from bqx.research.backtest.trader import Trade
+from bqx.serve.monitor.files import forecast_files
 from bqx.serve.monitor.paper_book import SCHEMA, PaperBook
 from bqx.serve.monitor.sequential import FEWEST, mean_sequence
 
@@ -34,13 +35,10 @@ ENOUGH = 60
 def offered(folder: Path, pairs: Sequence[str], *, research: bool) -> pl.DataFrame:
     """Decisions of the files of `bqx predict` (paper_book.SCHEMA). research : trade forecasts of models without all
     gates as well; otherwise those are kept and held back, as they are served as HOLD."""
-    import json
-
     parts = [pl.DataFrame(schema=SCHEMA)]
     for pair in pairs:
-        for path in sorted(folder.glob(f"{pair}_????_??.parquet")):
-            said = json.loads(path.with_name(f"{path.name}.json").read_text("utf-8"))
-            t = pl.read_parquet(path, glob=False, memory_map=False).filter(pl.col("sigma") > 0)
+        for _, table, said in forecast_files(folder, pair):
+            t = table.filter(pl.col("sigma") > 0)
             open_ = bool(said["promoted"]) or research
             parts += [_decisions(t, pair, int(name[5:]), open_) for name in t.columns if name.startswith("move_")]
     return pl.concat(parts).sort("minute", "pair", "horizon")

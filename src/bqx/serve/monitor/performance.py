@@ -15,6 +15,7 @@ from bqx.base.errors import MonitorInputError
 from bqx.market.calendar import minute_of
 from bqx.research.labels import make_labels
 from bqx.serve.monitor.cusum import FEWEST, Limit, calibrate, cusum
+from bqx.serve.monitor.files import forecast_files
 from bqx.serve.monitor.finding import Finding
 
 if TYPE_CHECKING:
@@ -84,10 +85,9 @@ def served_days(project: Project, folder: Path, pairs: Iterable[str], horizons: 
     parts = []
     spans = project.bars.spans(project.as_of)
     for pair in pairs:
-        for path in sorted(folder.glob(f"{pair}_????_??.parquet")):
-            t = pl.read_parquet(path, glob=False, memory_map=False)
-            if t.is_empty() or pair not in spans:
-                continue
+        if pair not in spans:
+            continue
+        for path, t, _ in forecast_files(folder, pair):
             first, last = minute_of(t["ts_utc"][0]), minute_of(t["ts_utc"][-1])
             known = project.calendar.ordinal(spans[pair][1]) + 1
             labels = make_labels(project.bars, project.calendar, pair, first, last + 1).before(known)

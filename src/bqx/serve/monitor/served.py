@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from bqx.base.errors import BqxError, MonitorInputError
 from bqx.market.calendar import datetime_of, minute_of
 from bqx.research.candidate_read import read_blocks
 from bqx.serve.api.batch import chunks, frame_of, plan
+from bqx.serve.monitor.files import forecast_files
 from bqx.serve.monitor.finding import Finding
 
 if TYPE_CHECKING:
@@ -87,15 +87,13 @@ def forecasts_again(project: Project, model: Resident, folder: Path, *, cost: fl
     Files of another model, or of features built again since, count as revised.
     """
     out = Parity()
-    files = sorted(folder.glob(f"{model.pair}_????_??.parquet"))
+    files = list(forecast_files(folder, model.pair))
     if not files:
         return out
-    path = files[-1]
+    path, table, said = files[-1]
     name = f"{model.pair} {path.stem[-7:]}"
-    table = pl.read_parquet(path, glob=False, memory_map=False)
     first, last = (minute_of(t) for t in (table["ts_utc"][max(0, len(table) - ROWS)], table["ts_utc"][-1]))
     parts = plan(project, model, folder, (minute_of(table["ts_utc"][0]), last + 1), cost=cost, kind="parquet")
-    said = json.loads(path.with_name(f"{path.name}.json").read_text("utf-8"))
     if said["model"] != model.digest or parts[-1].path != path or not parts[-1].done():
         out.revised.append(name)
         return out
