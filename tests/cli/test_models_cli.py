@@ -100,6 +100,14 @@ def test_a_soak_result_is_handed_in(
     assert found == code and words in out + err
 
 
+@pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 5)])
+def test_the_monitors_are_handed_in(run: Run, world: World, tmp_path: Path, ok: bool, code: int) -> None:
+    data = {"check": "monitors", "commit": "c", "ok": ok, "worlds": 200, "false_alarms_a_month": 0.4}
+    (tmp_path / "r.json").write_text(json.dumps(data))
+    assert run("evidence", "monitors", str(tmp_path / "r.json"))[0] == code
+    assert world.registry.evidence("GATE8", "any")["monitors"]["ok"] is ok
+
+
 def test_a_key_pair(run: Run, world: World, tmp_path: Path) -> None:
     from bqx.base.secret import Secret
     from bqx.research.artefact import Signer, read_trusted

@@ -48,6 +48,20 @@ def load(app: App, result: Path, as_json: bool) -> None:
 
 
 @evidence.command()
+@click.argument("result", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@json_option
+@click.pass_obj
+def monitors(app: App, result: Path, as_json: bool) -> None:
+    """Hand in RESULT of `make soak CHECK=monitors`: false alarms at most one a month, faults found in time (GATE8)."""
+    from bqx.research.registry.store import ALL_MODELS, Registry
+
+    wanted = ("ok", "worlds", "false_alarms_a_month")
+    data = _soak(result, "monitors", wanted)
+    found = {k: data[k] for k in (*wanted, "commit")}
+    _record(Registry(app.open().root), "GATE8", "monitors", ALL_MODELS, found, as_json)
+
+
+@evidence.command()
 @click.argument("name")
 @click.option("--minutes", type=click.IntRange(1), default=200, show_default=True, help="Random minutes to answer.")
 @click.option("--seed", type=click.IntRange(0), default=0)

@@ -19,7 +19,7 @@ SERVICE = {
 }
 OPERATIONS = {
     "cost": "not installed: cost estimates come with the cloud adapters",
-    "monitors": "not installed: the monitors' false alarms, counted",
+    "monitors": "`bqx models evidence monitors`: at most one false alarm a month",
     "runbooks": "not installed: runbooks come with the cloud adapters",
     "security": "`bqx models evidence security`: the secret scan is clean",
 }
