@@ -24,6 +24,7 @@ from bqx.research.leakage.result import LeakResult
 from bqx.research.leakage.rows import Strata, stratified
 from bqx.research.leakage.suite import run_suite
 from bqx.research.selection.options import Options
+from bqx.research.targets import HORIZONS
 
 PAIR = WORLD_PAIRS[0]
 
@@ -100,6 +101,19 @@ def test_labels_of_another_minute_are_caught(
     moved = replace(labels, values={**labels.values, "r_30": np.roll(labels.values["r_30"], shift)})
     found = l4_labels(noise_dataset, PAIR, moved, strata)
     assert not found.ok and found.wrong > 500 and "h = 30" in found.detail
+
+
+def test_labels_end_at_the_seal(noise_dataset: Dataset, labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last rows before a seal have no label that reaches into it, and L4 says so when one does."""
+    seal = int(labels.position[4000])
+    monkeypatch.setattr(noise_dataset, "splits", replace(noise_dataset.splits, sealed=seal))
+    rows = Strata(np.arange(3850, 4000), {"before the seal": 150})
+    clean = l4_labels(noise_dataset, PAIR, labels.before(seal), rows)
+    assert clean.ok, clean
+    open_seal = l4_labels(noise_dataset, PAIR, labels, rows)
+    ends = labels.left[rows.rows][:, None] >= np.array(HORIZONS)
+    reach = labels.position[rows.rows][:, None] + np.array(HORIZONS) >= seal
+    assert open_seal.wrong == (ends & reach).sum() == sum(HORIZONS)
 
 
 def test_training_rows_beside_a_test_block_are_caught(noise_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 
 
 def l4_labels(dataset: Dataset, pair: str, labels: Labels, strata: Strata) -> LeakResult:
-    """Returns and M_w(t + h) from closes carried the slow way, at sampled rows, against the stored labels."""
+    """Returns and M_w(t + h) from closes carried the slow way, at sampled rows, against the stored labels; NULL where a
+    label would cross a closure or reach into the sealed test."""
     calendar = dataset.project.calendar
     low, high = int(labels.minute[0]) - 4 * DAY, int(labels.minute[-1]) + DAY
     frame = dataset.project.bars.read([pair], low, high, dataset.as_of)[pair]
     close = dict(
         zip((frame["ts_utc"].to_physical().to_numpy() // 60_000_000).tolist(), frame["close"].to_list(), strict=True)
     )
+    sealed = dataset.splits.sealed or 1 << 62
     compared = wrong = 0
     first = ""
     for r in strata.rows:
         at, age, left = int(labels.position[r]), int(labels.seg_age[r]), int(labels.left[r])
         for h in HORIZONS:
             got_r, got_a = float(labels.values[f"r_{h}"][r]), float(labels.values[f"a_{h}_{h}"][r])
-            if left < h:
+            if left < h or at + h >= sealed:
                 bad = math.isfinite(got_r) or math.isfinite(got_a)
             else:
                 path = [_carried(close, calendar.at_ordinal(at + k), age + k) for k in range(h + 1)]
