@@ -21,8 +21,8 @@ LOCKED = {
     re.sub(r"[-_.]+", "-", name).lower()
     for name in re.findall(r"^([A-Za-z0-9][\w.-]*)==", (ROOT / "requirements" / "runtime.lock").read_text(), re.M)
 }
-YOURS = {"pandas", "pyarrow"}
-"""Imported only where a user asks for a frame of that library."""
+YOURS = {"mlflow", "pandas", "pyarrow"}
+"""Imported only where a user asks for a frame of that library, or gives the address of that server."""
 
 
 def imported(path: Path) -> set[str]:

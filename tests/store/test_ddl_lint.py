@@ -23,6 +23,7 @@ HOMES = {
     "store/sql.py": "views of a DuckDB in memory",
     "ops/stages/schema.py": "an SQLite file of the plan",
     "ops/tracker/schema.py": "an SQLite file of the trackers",
+    "research/registry/store.py": "an SQLite file of models",
     "research/trials.py": "an SQLite file of trials",
 }
 ROOMS = ("store/migrate/",)

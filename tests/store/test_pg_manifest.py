@@ -19,6 +19,7 @@ from store_tables import DATASET
 import postgres_database
 from bqx.base.errors import StoreError, Unsupported
 from bqx.market.bars import as_bars
+from bqx.store.files import LocalFiles
 from bqx.store.lake import Lake
 from bqx.store.manifest import Manifest
 from bqx.store.pg.dialect import translate
@@ -164,8 +165,8 @@ def test_copies_between_stores_are_equal_both_ways(store: Store, tmp_path: Path)
     tail = {"eurusd": tables.month("2024_08", rows=5)}
     options = {"input_hash": "i", "code_version": "1", "complete_through": through, "simulated": False}
     lake.features.commit(lake.features.stage_tail(DATASET, tail, **options))
-    assert carry_bars(lake.manifest, lake.root, store.manifest, store.root) == 1
-    assert carry_bars(lake.manifest, lake.root, store.manifest, store.root) == 0
+    assert carry_bars(lake.manifest, LocalFiles(lake.root), store.manifest, LocalFiles(store.root)) == 1
+    assert carry_bars(lake.manifest, LocalFiles(lake.root), store.manifest, LocalFiles(store.root)) == 0
     dry = copy_partitions(lake.features, store.features, dry_run=True)
     assert len(dry.copied) == 4 and store.features.partitions() == []
     done = copy_partitions(lake.features, store.features)
@@ -175,7 +176,7 @@ def test_copies_between_stores_are_equal_both_ways(store: Store, tmp_path: Path)
     assert store.features.verify(deep=True) == []
     again = copy_partitions(lake.features, store.features)
     assert (again.copied, len(again.same)) == ((), 4)
-    assert carry_bars(store.manifest, store.root, back.manifest, back.root) == 1
+    assert carry_bars(store.manifest, LocalFiles(store.root), back.manifest, LocalFiles(back.root)) == 1
     copy_partitions(store.features, back.features)
     assert back.features.digest() == lake.features.digest() and back.features.verify(deep=True) == []
     back.bars.ingest("gbpusd", tables.bars("2024_07"), tables.SOURCE)  # ids go on after those that came along

@@ -267,6 +267,9 @@ def test_internal_errors_say_a_ticket_and_no_more(
     monkeypatch.setattr(served.predictor, "ready", broken)
     with caplog.at_level(logging.INFO, logger="bqx"):
         found = served.predict()
+        deadline = time.monotonic() + 10
+        while not any(r.message == "serve.request" for r in caplog.records) and time.monotonic() < deadline:
+            time.sleep(0.01)  # the line is written when the answer has gone
     assert found.status_code == 500
     error = found.json()["error"]
     assert error["reason"] == "internal"

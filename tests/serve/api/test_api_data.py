@@ -25,6 +25,7 @@ from benchmarks.soak.api_world import extend, fit
 from bqx.base.errors import ArtefactError, ModelRefused, NoPrediction, QuarantinedError, ServeError, UsageError
 from bqx.build.project import Project
 from bqx.market.calendar import datetime_of
+from bqx.research.backtest.signal import SignalRule
 from bqx.research.training.folder import write_head
 from bqx.serve.api.assemble import Settings, make_predictor, make_server
 from bqx.serve.api.freshness import as_if, asked
@@ -148,7 +149,9 @@ def test_only_promoted_models_signal(served_world: Any) -> None:
     seen: Counter[str] = Counter()
     research = make_predictor(project, "first", as_if(served_world.now), cost=0.0)
     models = ModelSet(pointers(served_world, promoted=True), project.root)
-    gated = Predictor(models, research.source, project.calendar, research.clock, research.metrics, simulated=True)
+    parts = (models, research.source, project.calendar, research.clock, research.metrics)
+    gated, tested = Predictor(*parts, simulated=True, rule=SignalRule()), Predictor(*parts, simulated=True)
+    beyond = models.all()["eurusd"].located.rule.extra_cost_bps
     for back in range(0, 600, 20):
         question = asked(project.calendar, served_world.now - 60 * back)
         plain, made = research.make(question, "eurusd"), gated.make(question, "eurusd")
@@ -158,7 +161,11 @@ def test_only_promoted_models_signal(served_world: Any) -> None:
             assert s.action == ("BUY" if move > 0 else "SELL")
             assert s.strength == 1.0
             seen[s.action] += 1
+        for s, move in zip(tested.make(question, "eurusd").signals, made.said.move[0], strict=True):
+            assert (s.action == "HOLD") == (abs(move) <= beyond), "the hurdle the backtest of its run had"
+            seen[f"tested {s.action}"] += 1
     assert min(seen["BUY"], seen["SELL"]) > 5
+    assert seen["tested HOLD"] > 5 and seen["tested BUY"] + seen["tested SELL"] > 5
     project.close()
 
 
