@@ -11,9 +11,10 @@ from typing import Any
 from benchmarks.soak.models_world import Plan, whole
 from benchmarks.soak.state import State
 
-PLANTED = {"columns": ("returns_std_rate", "returns_std_bqx"), "kappa": 0.055}
+PLANTED = {"columns": ("returns_std_rate", "returns_std_bqx"), "kappa": 0.055, "weeks": 39, "pairs": ("eurusd",)}
 """The planted market made strong enough that the best possible skill is near 5 %, and columns that see its momentum: a
-selection among noise would not agree from fold to fold, and GATE6 asks that it does."""
+selection among noise would not agree from fold to fold, and GATE6 asks that it does. It also asks that no month made
+40 % of the profit, which takes four months of test."""
 
 
 def models_gates(state: State, plan: Plan | None = None) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def models_gates(state: State, plan: Plan | None = None) -> dict[str, Any]:
         "ok": not risen and bool(found) and not leaks,
         "promotable_of_noise": risen,
         "promotable_of_planted": found,
-        "models_of_each": state.size * len(plan.pairs),
+        "models_of_noise": state.size * len(plan.pairs),
         "leakage_failures": leaks,
         "plan": asdict(plan),
         "worlds": state.trials,
