@@ -12,8 +12,8 @@ from benchmarks.soak.models_world import Plan, whole
 from benchmarks.soak.state import State
 
 PLANTED = {"columns": ("returns_std_rate", "returns_std_bqx"), "weeks": 39, "pairs": ("eurusd",)}
-"""Columns that see the planted momentum: a selection among noise would not agree from fold to fold, and GATE6 asks that
-it does. It also asks that no month made 40 % of the profit, which takes four months of test. The market's own strength is
+"""Columns that see the planted momentum: a selection among noise would not agree from fold to fold, and GATE6 asks for
+that. It also asks that no month made 40 % of the profit, which takes four months of test. The market's own strength is
 an R2 of y4 near 4 %; at half as much again L14 holds it for a leak."""
 
 
