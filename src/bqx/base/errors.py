@@ -431,11 +431,12 @@ class Unsupported(BqxError):  # noqa: N818
 
 
 def catalogue() -> list[type[BqxError]]:
-    """All error classes, by code; ``docs/errors.md`` is generated from it."""
+    """All error classes with a code of their own, by code; ``docs/errors.md`` is generated from it."""
     found: list[type[BqxError]] = [BqxError]
     queue = list(BqxError.__subclasses__())
     while queue:
         cls = queue.pop()
-        found.append(cls)
+        if "code" in vars(cls):
+            found.append(cls)
         queue.extend(cls.__subclasses__())
     return sorted(found, key=lambda c: c.code)
