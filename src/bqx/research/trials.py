@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bqx.base.errors import LedgerError, Unsupported
+from bqx.base.errors import LedgerError
 from bqx.base.runlog import current_run
+from bqx.research.sqlite_file import prepare, transaction
 
 LEDGER_NAME = "research.sqlite"
 FORMAT = 1
 APPLICATION_ID = 0x62717872  # "bqxr"
-_BUSY_SECONDS = 60.0
 _SCHEMA = """
 CREATE TABLE trial (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, dataset TEXT NOT NULL,
@@ -81,36 +81,19 @@ class Trials:
 
     def __init__(self, root: Path) -> None:
         self.path = Path(root) / LEDGER_NAME
-        try:
-            with self.transaction() as con:
-                found = con.execute("PRAGMA application_id").fetchone()[0]
-                version = con.execute("PRAGMA user_version").fetchone()[0]
-                if found == 0 and not con.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                    for statement in _SCHEMA.split(";\n"):
-                        con.execute(statement)
-                    con.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-                    con.execute(f"PRAGMA user_version = {FORMAT:d}")
-                    return
-        except sqlite3.DatabaseError as exc:
-            raise LedgerError(f"{LEDGER_NAME} cannot be read: {exc}", where=str(self.path)) from exc
-        if found != APPLICATION_ID:
-            raise LedgerError(f"{LEDGER_NAME} is an SQLite file, but not a ledger of trials", where=str(self.path))
-        if version > FORMAT:
-            raise Unsupported(
-                f"the ledger has format {version}, this bqx knows {FORMAT}", fix="use the bqx that wrote it"
-            )
+        prepare(
+            self.path,
+            _SCHEMA,
+            mark=APPLICATION_ID,
+            version=FORMAT,
+            kind="ledger",
+            otherwise="not a ledger of trials",
+            error=LedgerError,
+        )
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """One write transaction, committed at a clean end."""
-        con = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            con.row_factory = sqlite3.Row
-            con.execute("BEGIN IMMEDIATE")
-            yield con
-            con.execute("COMMIT")
-        finally:
-            con.close()  # without a COMMIT this rolls back
+        return transaction(self.path)
 
     def record(self, trials: Iterable[Trial]) -> int:
         """Add rows; a trial made before counts once, with its `times` raised. The number of new rows."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bqx.base.errors import RegistryError, Unsupported, UsageError
+from bqx.base.errors import RegistryError, UsageError
 from bqx.base.runlog import current_run
 from bqx.research.registry.model import Model, State
+from bqx.research.sqlite_file import prepare, transaction
 
 NAME = "models/registry.sqlite"
 FORMAT = 1
 APPLICATION_ID = 0x6271786D  # "bqxm"
-_BUSY_SECONDS = 60.0
 _SCHEMA = """
 CREATE TABLE model (
     pair TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL UNIQUE, path TEXT NOT NULL, run TEXT NOT NULL,
@@ -49,35 +49,18 @@ class Registry:
         self.root = Path(root)
         self.path = self.root / NAME
         self.path.parent.mkdir(exist_ok=True)
-        try:
-            with self._write() as con:
-                found = con.execute("PRAGMA application_id").fetchone()[0]
-                version = con.execute("PRAGMA user_version").fetchone()[0]
-                if found == 0 and not con.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                    for statement in _SCHEMA.split(";\n"):
-                        con.execute(statement)
-                    con.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-                    con.execute(f"PRAGMA user_version = {FORMAT:d}")
-                    return
-        except sqlite3.DatabaseError as exc:
-            raise RegistryError(f"the registry cannot be read: {exc}", where=str(self.path)) from exc
-        if found != APPLICATION_ID:
-            raise RegistryError("registry.sqlite is an SQLite file, but no registry", where=str(self.path))
-        if version > FORMAT:
-            raise Unsupported(
-                f"the registry has format {version}, this bqx knows {FORMAT}", fix="use the bqx that wrote it"
-            )
+        prepare(
+            self.path,
+            _SCHEMA,
+            mark=APPLICATION_ID,
+            version=FORMAT,
+            kind="registry",
+            otherwise="no registry",
+            error=RegistryError,
+        )
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        con = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            con.row_factory = sqlite3.Row
-            con.execute("BEGIN IMMEDIATE")
-            yield con
-            con.execute("COMMIT")
-        finally:
-            con.close()  # without a COMMIT this rolls back
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self.path)
 
     def add(
         self, *, pair: str, digest: str, path: str, run: str, run_hash: str, simulated: bool, facts: Mapping[str, Any]
