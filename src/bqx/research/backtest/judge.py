@@ -59,9 +59,10 @@ def judge(book: Book, days: I8, pnl: F8, family: Family, trials: int, *, seed: i
 
 
 def overfit(settings: F8, twins: F8) -> dict[str, Any]:
-    """PBO of settings among as many strategies of luck with the same entries; `of_settings` is theirs alone, which
-    tends to 1/2 when all are good and alike, as when none is (decision 140)."""
-    return overfitting(np.hstack([settings, twins])).as_dict() | {"of_settings": overfitting(settings).pbo}
+    """PBO of settings ranked among as many strategies of luck with the same entries; `of_settings` is by their own
+    ranks, which tends to 1/2 when all are good and alike, as when none is (decision 140)."""
+    found = overfitting(np.hstack([settings, twins]), luck=twins.shape[1])
+    return found.as_dict() | {"of_settings": overfitting(settings).pbo}
 
 
 def deflate(found: Sharpe, null: float, ratios: F8, trials: int) -> dict[str, Any]:
