@@ -74,7 +74,7 @@ def difference_report(reference: Reference, found: Sequence[Difference]) -> Repo
 
 def _headline(e: Estimate) -> list[tuple[str, Cell]]:
     thousand = e.per_thousand
-    within = Badge("within", "good") if e.p90 <= e.scenario.budget else Badge("passed", "bad")
+    within = Badge("within", "good") if e.p90 <= e.scenario.budget else Badge("above", "bad")
     return [
         ("likeliest month", _money(e.total, "sum of the lines")), ("year", _money(e.annual, "12 x the month")),
         ("P10", _money(e.p10, "draws")), ("P50", _money(e.p50, "draws")), ("P90", _money(e.p90, "draws")),
