@@ -425,6 +425,26 @@ class ObjectError(BqxError):
     next_step = "read what it said; what was built is kept, and running it again goes on"
 
 
+class CostInputError(BqxError):
+    code, exit_code, title = "BQX870", 3, "a price book, a cost scenario or a reference is wrong"
+    next_step = "correct the named entry of the named file; `bqx cost estimate --json` shows what was read"
+
+
+class PriceListError(BqxError):
+    code, exit_code, title = "BQX871", 4, "a provider's price list cannot be used"
+    next_step = "read which entry; give the JSON offer file of one service as the provider publishes it"
+
+
+class BillError(BqxError):
+    code, exit_code, title = "BQX872", 4, "a bill of actual costs cannot be read"
+    next_step = "look at the named line; docs/cost.md lists the columns that are needed"
+
+
+class BudgetError(BqxError):
+    code, exit_code, title = "BQX873", 5, "costs pass the budget, or a bill is not explained by the estimate"
+    next_step = "read which figure; `bqx cost estimate --html` shows the lines and what moves them most"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

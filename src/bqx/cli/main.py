@@ -23,6 +23,7 @@ COMMANDS = {
     "console": "The read-only web console of a project, on this machine.",
     "causality": "Which past helps to forecast which pair: Granger, transfer entropy, false discovery rates.",
     "config": "Show the configuration and where each value comes from.",
+    "cost": "What running this costs a month: estimate, alternatives, budget, bills.",
     "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",
     "evaluate": "What a training run is worth: skill with its interval, tests, calibration, coverage.",

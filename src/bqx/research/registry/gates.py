@@ -18,7 +18,7 @@ SERVICE = {
     "rollback": "`bqx models evidence rollback`: the model before serves again",
 }
 OPERATIONS = {
-    "cost": "not installed: cost estimates come with the cloud adapters",
+    "cost": "`bqx models evidence cost`: P90 of a month within the budget, at prices of today",
     "monitors": "`bqx models evidence monitors`: at most one false alarm a month",
     "runbooks": "not installed: runbooks come with the cloud adapters",
     "security": "`bqx models evidence security`: the secret scan is clean",
