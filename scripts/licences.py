@@ -10,6 +10,8 @@ from pathlib import Path
 from bqx.ops.container.licences import licence, refused
 
 LOCK = Path(__file__).parent.parent / "requirements" / "runtime.lock"
+
+
 def locked(path: Path) -> list[str]:
     """Names in a lock file."""
     return re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==", path.read_text(encoding="utf-8"), re.MULTILINE)
