@@ -48,7 +48,7 @@ def processing(
     utc_offset: str | None,
     timezone: str | None,
 ) -> None:
-    """Bars and, if there is one, a project in; project, dataset and candidates as Parquet out, their counts asserted."""
+    """Bars and, if there is one, a project in; project, dataset, candidates as Parquet out, their counts asserted."""
     from bqx.ops.container.job import run_job
     from bqx.ops.container.processing import Asked, process
 
@@ -58,9 +58,7 @@ def processing(
         from bqx.market.pairs import parse_pair
 
         chosen = tuple(parse_pair(p).name for p in (pairs or "").replace(",", " ").split())
-        asked = Asked(
-            name, chosen, lags, every, threads, as_built, not no_leakage, kind, utc_offset, timezone
-        )
+        asked = Asked(name, chosen, lags, every, threads, as_built, not no_leakage, kind, utc_offset, timezone)
         data = process(layout, asked, _say)
         _say(f"{data['rows']:,} rows of {data['candidates']:,} candidates in {len(data['files'])} files")
 

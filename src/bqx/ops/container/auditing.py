@@ -74,13 +74,17 @@ def audit(lock: Path, database: Path | None, excuses: Path | None = None, *, now
             raise AuditError(f"the newest entry is {age:.0f} days old", where=str(database), fix="fetch a new database")
         facts = {"entries": known.entries, "newest": known.newest, "age_days": round(age, 1)}
         found += [
-            Found("vulnerability", h.package, h.version, h.summary if h.certain else f"may be affected: {h.summary}", h.id)
+            Found(
+                "vulnerability", h.package, h.version, h.summary if h.certain else f"may be affected: {h.summary}", h.id
+            )
             for h in known.hits
         ]
     judged = tuple(Found(**{**f.__dict__, "excused": allowed.get((f.package, f.id or f.kind), "")}) for f in found)
     used = {(f.package, f.id or f.kind) for f in judged}
     if spare := sorted(set(allowed) - used):
-        raise AuditError(f"the excuse of {spare[0][0]} for {spare[0][1]} excuses nothing", where=str(excuses), fix="remove it")
+        raise AuditError(
+            f"the excuse of {spare[0][0]} for {spare[0][1]} excuses nothing", where=str(excuses), fix="remove it"
+        )
     return Audit(len(pins), sum(len(p.hashes) for p in pins), judged, unseen, facts)
 
 

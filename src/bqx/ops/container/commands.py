@@ -76,7 +76,9 @@ def audit(lock: Path, osv: Path | None, allow: Path | None, as_json: bool) -> No
     _emit(result.as_dict(), as_json, lines)
     if result.bad:
         first = result.bad[0]
-        raise AuditError(f"{len(result.bad)} findings, the first {first.package}: {first.id or first.what}", where=str(lock))
+        raise AuditError(
+            f"{len(result.bad)} findings, the first {first.package}: {first.id or first.what}", where=str(lock)
+        )
 
 
 @click.command()

@@ -145,7 +145,9 @@ def _pinned(steps: Sequence[Instruction]) -> list[Problem]:
 
 
 def _secrets(steps: Sequence[Instruction]) -> list[Problem]:
-    named = [(s, n) for s in steps if s.word in ("ARG", "ENV") for n in re.findall(r"(?:^|\s)([A-Za-z_]\w*)=?", s.value)]
+    named = [
+        (s, n) for s in steps if s.word in ("ARG", "ENV") for n in re.findall(r"(?:^|\s)([A-Za-z_]\w*)=?", s.value)
+    ]
     found = [Problem(s.line, "secret", f"{s.word} {n}") for s, n in named if _SECRET.search(n)]
     return found + [Problem(s.line, "secret", "a mounted secret") for s in steps if "type=secret" in s.value]
 

@@ -68,7 +68,9 @@ def check_context(folder: Path) -> dict[str, Any]:
         kind, wanted = card["kind"], {n: f["sha256"] for n, f in card["files"].items()}
         bill = json.loads((folder / SBOM).read_text("utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ImageError("this is no build context", where=str(folder), fix="`context --kind KIND --out DIR`") from error
+        raise ImageError(
+            "this is no build context", where=str(folder), fix="`context --kind KIND --out DIR`"
+        ) from error
     have = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()} - {CARD}
     if odd := sorted(set(wanted) ^ have):
         raise ImageError(f"{odd[0]} {'is absent' if odd[0] in wanted else 'does not belong here'}", where=str(folder))

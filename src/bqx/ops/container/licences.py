@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import Distribution
+from typing import Any
 
 REFUSED = re.compile(r"\b(AGPL|GPL|SSPL|BUSL|Affero|Commons Clause|non-?commercial)", re.IGNORECASE)
 ALLOWED = re.compile(r"\bL(esser )?GPL", re.IGNORECASE)
@@ -12,7 +13,7 @@ NOT_STATED = "not stated"
 
 def licence(package: Distribution) -> str:
     """Expression, field or classifiers, the first that is stated; as `make licences` reads them."""
-    meta = package.metadata
+    meta: Any = package.metadata  # its type lacks `get`
     stated = [meta.get("License-Expression"), (meta.get("License") or "").split("\n")[0]]
     stated += [c.rsplit("::", 1)[1].strip() for c in meta.get_all("Classifier") or [] if c.startswith("License ::")]
     return "; ".join(dict.fromkeys(s for s in stated if s)) or NOT_STATED

@@ -81,7 +81,8 @@ def read_lock(path: Path) -> tuple[Pin, ...]:
 
 def _logical(text: str) -> list[tuple[int, str]]:
     """Lines with their continuations joined, and the number of the first; comments and empty ones left out."""
-    out, begun, parts = [], 0, []
+    out: list[tuple[int, str]] = []
+    begun, parts = 0, list[str]()
     for number, line in enumerate(text.splitlines(), start=1):
         bare = line.split(" #", 1)[0].rstrip()
         if not parts and (not bare.strip() or bare.lstrip().startswith("#")):

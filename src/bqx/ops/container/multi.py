@@ -55,7 +55,7 @@ class MultiModel:
                 return 200, {"models": [_row(n, u) for n, u in sorted(self.models.urls.items())]}
             case "POST", False, _:
                 return await self._load(receive)
-            case ("GET" | "DELETE"), True, _:
+            case (("GET" | "DELETE"), True, _):
                 if name not in self.models.urls:
                     return 404, {"error": "not loaded"}
                 if method == "GET":
@@ -93,7 +93,7 @@ async def _body(receive: Receive) -> bytes:
     out = b""
     while True:
         message = await receive()
-        out += message.get("body", b"")
+        out += bytes(message.get("body", b""))
         if len(out) > MOST_BODY:
             raise ValueError("too large")
         if not message.get("more_body"):

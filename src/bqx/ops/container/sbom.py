@@ -43,7 +43,11 @@ def make_sbom(kind: str, pins: Sequence[Pin], wheel: tuple[str, str]) -> dict[st
 
 def check_sbom(data: Any, pins: Sequence[Pin]) -> None:
     """ImageError unless the bill names exactly the pins: versions, every hash, a licence each."""
-    if not isinstance(data, dict) or data.get("bomFormat") != "CycloneDX" or not isinstance(data.get("components"), list):
+    if (
+        not isinstance(data, dict)
+        or data.get("bomFormat") != "CycloneDX"
+        or not isinstance(data.get("components"), list)
+    ):
         raise ImageError("the bill of materials is not CycloneDX", where=NAME)
     want = {p.key: (p.version, frozenset(p.hashes)) for p in pins}
     have: dict[str, tuple[str, frozenset[str]]] = {}

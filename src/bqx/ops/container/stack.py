@@ -94,8 +94,9 @@ def _bucket(values: Mapping[str, Any], name: str, template: Template) -> Said:
         yield "versioned", "the bucket keeps no versions"
     denies = []
     for other in template["Resources"].values():
-        mine = other.get("Type") == "AWS::S3::BucketPolicy" and other["Properties"].get("Bucket") == {"Ref": name}
-        denies += [s for _, s in _statements(other["Properties"]) if mine and s.get("Effect") == "Deny"]
+        theirs = other.get("Properties") or {}
+        if other.get("Type") == "AWS::S3::BucketPolicy" and theirs.get("Bucket") == {"Ref": name}:
+            denies += [s for _, s in _statements(theirs) if s.get("Effect") == "Deny"]
     only_tls = {"Bool": {"aws:SecureTransport": "false"}}
     if not any(s.get("Condition") == only_tls and s.get("Principal") == "*" and s.get("Action") == "s3:*"
                and len(_list(s.get("Resource"))) == 2 for s in denies):  # fmt: skip

@@ -53,9 +53,7 @@ def train_job(layout: Layout, say: Callable[[str], None]) -> dict[str, Any]:
     with _workspace(layout, channel, asked.name) as root, closing(Project.open(root)) as project:
         signer = _signer(project.config)
         dataset = Dataset.open(project, asked.dataset)
-        order = make_order(
-            dataset, asked.settings(), selection=asked.selection, columns=list(asked.columns) or None
-        )
+        order = make_order(dataset, asked.settings(), selection=asked.selection, columns=list(asked.columns) or None)
         run = train(
             order, asked.name, signer=signer, workers=asked.workers, retries=asked.retry, quorum=asked.quorum, note=say
         )
