@@ -14,7 +14,10 @@ from bqx.base.errors import RunbookError
 
 NEEDED = ("deploy", "restore", "roll-back", "rotate")
 """Runbooks that operations want (GATE8)."""
-OUTSIDE = frozenset("aws podman git make curl tar cp mv rm mkdir test sha256sum kill export cd cat cfn-lint".split())
+OUTSIDE = frozenset({
+    "aws", "podman", "git", "make", "curl", "tar", "cp", "mv",
+    "rm", "mkdir", "test", "sha256sum", "kill", "export", "cd", "cat", "cfn-lint",
+})  # fmt: skip
 """Programs of others that a step may call; whether they are installed is not asked."""
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)
 _PLACE = re.compile(r"[A-Z][A-Z0-9_:.-]*")

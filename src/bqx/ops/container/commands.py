@@ -59,7 +59,7 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--allow", type=_file, help="TOML of excuses: package, id (or `licence`), reason, expires.")
 @json_option
 def audit(lock: Path, osv: Path | None, allow: Path | None, as_json: bool) -> None:
-    """Audit a lock without a network: hashes, licences, known vulnerabilities; exit status 5 for what is not excused."""
+    """Audit a lock without a network: hashes, licences, known vulnerabilities; exit status 5 for findings."""
     from bqx.base.errors import AuditError
     from bqx.ops.container.auditing import audit as look
 
@@ -67,8 +67,9 @@ def audit(lock: Path, osv: Path | None, allow: Path | None, as_json: bool) -> No
     base = result.database
     lines = [f"{result.packages} packages, {result.hashes:,} hashes, {len(result.unseen)} licences not seen here"]
     lines += [f"{len(result.found)} found, {len(result.found) - len(result.bad)} of them excused"]
-    lines += [f"  {f.package} {f.version}: {f.id or f.kind}: {f.what}" + (f" (excused: {f.excused})" if f.excused else "")
-              for f in result.found]  # fmt: skip
+    for f in result.found:
+        excuse = f" (excused: {f.excused})" if f.excused else ""
+        lines.append(f"  {f.package} {f.version}: {f.id or f.kind}: {f.what}{excuse}")
     lines.append(
         f"{base['entries']:,} known vulnerabilities, the newest of {base['newest']}" if base
         else "known vulnerabilities were NOT looked at: give --osv FILE"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from bqx.base.errors import ImageError
 
-WORDS = frozenset(
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR".split()
-)
+WORDS = frozenset({
+    "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK",
+    "LABEL", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+})  # fmt: skip
 LABELS = tuple(f"org.opencontainers.image.{k}" for k in ("title", "description", "licenses", "version", "revision"))
 _SECRET = re.compile(r"(?i)(secret|token|passw|credential|private|access_?key|api_?key|dsn)")
 _ROOT = ("", "0", "root", "0:0", "root:root")
@@ -74,8 +75,8 @@ def lint(text: str, name: str = "Containerfile") -> list[Problem]:
     """What breaks our rules, by line; empty when nothing does.
 
     base: FROM a required build argument or a stage, no host and no tag. user: the last stage ends as a numbered user
-    that is not root. pinned: pip installs with --require-hashes, or from the context without an index. secret: no ARG or
-    ENV sounds like one. files: COPY of named files only, no ADD. health, labels, signal, exec: present.
+    that is not root. pinned: pip installs with --require-hashes, or from the context without an index. secret: no ARG
+    or ENV sounds like one. files: COPY of named files only, no ADD. health, labels, signal, exec: present.
     """
     steps = parse(text, name)
     froms = [k for k, s in enumerate(steps) if s.word == "FROM"]

@@ -26,9 +26,9 @@ FORMAT = 1
 def write_context(kind: str, source: Path, out: Path) -> dict[str, Any]:
     """Write the context of `kind` from a checkout at `source` into `out`; gives the card, context.json.
 
-    It holds the wheel of bqx, the lines of requirements/runtime.lock that the image needs, the Containerfile, the bill of
-    materials, and the card with the sha256 of each. ImageError when `out` holds anything else, when the Containerfile
-    breaks a rule, or when a possible secret is found in what was written.
+    It holds the wheel of bqx, the lines of requirements/runtime.lock that the image needs, the Containerfile, the bill
+    of materials, and the card with the sha256 of each. ImageError when `out` holds anything else, the
+    Containerfile breaks a rule, or a possible secret is found in what was written.
     """
     if kind not in KINDS:
         raise ImageError(f"there is no image {kind!r}", fix=f"one of {', '.join(KINDS)}")

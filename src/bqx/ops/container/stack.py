@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bqx.base.errors import StackError
 
 KEPT = ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::ECR::Repository", "AWS::Logs::LogGroup")
@@ -45,6 +43,8 @@ Template = dict[str, Any]
 
 def read_template(path: Path) -> Template:
     """From YAML or JSON in the long form (Ref, Fn::Sub); StackError for what is no template."""
+    import yaml  # type: ignore[import-untyped]
+
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
