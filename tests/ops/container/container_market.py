@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ class Market:
         """A training job's folder, with the project as its channel; hyperparameters as a service writes them."""
         (root / "input" / "config").mkdir(parents=True)
         (root / "input" / "data").mkdir()
-        shutil.copytree(self.root, root / "input" / "data" / "project")
+        (root / "input" / "data" / "project").symlink_to(self.root)
         (root / "model").mkdir()
         write(root, "hyperparameters.json", {**FAST, **hyper})
         write(root, "inputdataconfig.json", {"project": {"TrainingInputMode": "File"}})

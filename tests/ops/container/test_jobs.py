@@ -48,10 +48,13 @@ def call(monkeypatch: pytest.MonkeyPatch, market: Market) -> Callable[..., Resul
 @pytest.fixture(scope="module")
 def trained(market: Market, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     root = market.job(tmp_path_factory.mktemp("job") / "ml")
+    before = listing(market.root)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in market.environment(root).items():
             patch.setenv(name, value)
-        return root, CliRunner().invoke(main, ["train"])
+        done = CliRunner().invoke(main, ["train"])
+    assert listing(market.root) == before, "the channel is only read"
+    return root, done
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
@@ -73,10 +76,6 @@ def test_train_leaves_a_signed_model_its_card_and_figures(trained: tuple[Path, R
     assert not (root / "output" / "failure").exists()
     with pytest.raises(ArtefactError, match="not trusted"):
         Artefact.load(root / "model" / "eurusd", frozenset({"A" * 43 + "="}))
-
-
-def test_the_channel_is_only_read(trained: tuple[Path, Result], market: Market) -> None:
-    assert listing(trained[0] / "input" / "data" / "project").keys() == listing(market.root).keys()
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +181,8 @@ def test_a_multi_model_endpoint_loads_invokes_and_unloads(
         ({"every": "0"}, 3, "every is '0'"),
         ({"dataset": "second"}, 2, "no dataset 'second'"),
         ({"selection": "none", "columns": ""}, 2, "none"),
-        ({"estimator": "magic"}, 5, "magic"),
-        ({"param.nonsense": "1"}, 5, "nonsense"),
+        ({"estimator": "magic"}, 2, "magic"),
+        ({"param.nonsense": "1"}, 2, "nonsense"),
     ],
 )
 def test_a_job_that_cannot_be_says_why(
@@ -213,7 +212,7 @@ def test_inputs_of_a_job_that_are_wrong(call: Any, market: Market, tmp_path: Pat
     (root / "input" / "config" / "hyperparameters.json").write_text("{")
     assert fails("cannot be read as JSON")
     write(root, "hyperparameters.json", {"pair": "eurusd", "dataset": "first"})
-    shutil.rmtree(root / "input" / "data" / "project")
+    (root / "input" / "data" / "project").unlink()
     assert fails("'project' is absent")
     assert not list((root / "model").iterdir())
 
@@ -272,7 +271,7 @@ def test_the_signing_key_is_nowhere_but_with_the_provider(
     canary = "AKIA" + "QWERTYUIOP" + "123456"
     other = market.job(tmp_path / "ml", estimator=canary)
     done = call(other, "train")
-    assert done.exit_code == 5 and canary not in (other / "output" / "failure").read_text() + done.output
+    assert done.exit_code == 2 and canary not in (other / "output" / "failure").read_text() + done.output
     assert "BQX" in (other / "output" / "failure").read_text()
 
 
@@ -280,7 +279,8 @@ def test_the_signing_key_is_nowhere_but_with_the_provider(
 def processed(market: Market, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """The dataset of a project that was built elsewhere, every 601st bar."""
     root = tmp_path_factory.mktemp("processing")
-    shutil.copytree(market.root, root / "processing" / "input" / "project")
+    (root / "processing" / "input").mkdir(parents=True)
+    (root / "processing" / "input" / "project").symlink_to(market.root)
     words = ["processing", "--root", str(root), "--dataset", "first", "--every", "601", "--as-built", "--no-leakage"]
     return root, CliRunner().invoke(main, words)
 
