@@ -275,6 +275,43 @@ def test_the_signing_key_is_nowhere_but_with_the_provider(
     assert "BQX" in (other / "output" / "failure").read_text()
 
 
+def test_the_run_comes_home_and_the_plan_sees_it(trained: tuple[Path, Result], market: Market, tmp_path: Path) -> None:
+    """What a job left in output/data is a run of the project; its checks hold, and no longer when a byte differs."""
+    from bqx.ops.stages.task_checks import changed, task_check
+    from bqx.research.artefact import trust
+    from bqx.research.leakage.record import record
+    from bqx.research.leakage.result import LeakResult
+
+    root = tmp_path / "home"
+    shutil.copytree(market.root, root, ignore=shutil.ignore_patterns("lake", "bars"))
+    for name in ("lake", "bars"):
+        (root / name).symlink_to(market.root / name)
+    project = Project.open(root)
+
+    def ok(name: str) -> bool:
+        return all(c.ok for c in task_check(project, name, "")[0])
+
+    assert not any(ok(name) for name in ("dataset", "selection", "run", "artefacts", "traceable", "tuned"))
+    shutil.copytree(trained[0] / "output" / "data" / "first-eurusd", root / "models" / "first-eurusd")
+    assert ok("run") and not ok("artefacts"), "the key is not trusted here yet"
+    trust(root, market.public, "the job's")
+    assert ok("artefacts") and not ok("evaluated") and not ok("registered")
+    shutil.copyfile(trained[0] / "output" / "data" / "research.sqlite", root / "research.sqlite")
+    assert ok("traceable")
+    dataset = Dataset.open(project, "first")
+    results = [LeakResult(f"L{k}", "made", 1000, 0, "made up") for k in range(1, 14)]
+    record(dataset.folder, dataset.hash, "eurusd", results)
+    checks, rests = task_check(project, "dataset", "")
+    assert [c.observed for c in checks] == [13, 2640] and changed(project, rests) is None
+    record(dataset.folder, dataset.hash, "eurusd", [*results[:-1], LeakResult("L13", "made", 1000, 1, "a leak")])
+    assert not ok("dataset") and "leakage.json is another" in str(changed(project, rests))
+    _, rests = task_check(project, "artefacts", "")
+    manifest = root / "models" / "first-eurusd" / "artefacts" / "eurusd" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + b" ")
+    assert not ok("artefacts") and changed(project, rests)
+    project.close()
+
+
 @pytest.fixture(scope="module")
 def processed(market: Market, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """The dataset of a project that was built elsewhere, every 601st bar."""

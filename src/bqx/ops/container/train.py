@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -59,7 +60,7 @@ def train_job(layout: Layout, say: Callable[[str], None]) -> dict[str, Any]:
         )
         _metrics(run, say)
         _judged(run)
-        return _deliver(layout, run, asked, signer)
+        return _deliver(layout, root, run, asked, signer)
 
 
 @contextmanager
@@ -128,9 +129,11 @@ def _judged(run: Run) -> None:
         raise TrainingError(f"{found['done']} of {found['cells']} cells are done: {why}", where=run.name)
 
 
-def _deliver(layout: Layout, run: Run, asked: Hyper, signer: Signer) -> dict[str, Any]:
-    """The artefact into model/, loaded once more from there; forecasts and the run's head into output/data/."""
+def _deliver(layout: Layout, root: Path, run: Run, asked: Hyper, signer: Signer) -> dict[str, Any]:
+    """The artefact into model/, loaded once more from there; the run's folder and the ledger of trials into
+    output/data/."""
     from bqx.research.artefact import Artefact
+    from bqx.research.trials import LEDGER_NAME
 
     made = run.artefact(asked.pair)
     if not made.is_dir():
@@ -148,6 +151,11 @@ def _deliver(layout: Layout, run: Run, asked: Hyper, signer: Signer) -> dict[str
     data = layout.root / "output" / "data" / run.name
     data.parent.mkdir(parents=True, exist_ok=True)
     _replace(run.folder, data)
+    with (
+        closing(sqlite3.connect(root / LEDGER_NAME)) as ours,
+        closing(sqlite3.connect(data.parent / LEDGER_NAME)) as out,
+    ):
+        ours.backup(out)
     event("container.trained", pair=asked.pair, digest=digest)
     return card
 

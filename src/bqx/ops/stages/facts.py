@@ -71,9 +71,12 @@ def task_facts(project: Project, board: Board, stage: Stage) -> dict[str, Any]:
     rests: dict[str, str] = {}
     for text in stage.exit:
         name, argument = parse_criterion(text, board.plan.stages, f"stage {stage.id}")
-        found, on = task_check(project, name, argument) if name in NAMES else ([criterion(project, board.plan, board, text)], {})
-        checks += found
-        rests |= on
+        if name in NAMES:
+            found, on = task_check(project, name, argument)
+            checks += found
+            rests |= on
+        else:
+            checks.append(criterion(project, board.plan, board, text))
     if bad := [check for check in checks if not check.ok]:
         raise StageFailed(
             "; ".join(f"{c.what}: {c.observed:,} instead of {c.expected:,}" for c in bad[:3]),

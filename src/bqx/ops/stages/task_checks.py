@@ -62,7 +62,8 @@ def dataset(project: Project, _: str) -> Found:
         record = recorded(found.folder, found.hash)
         passed = {r["test"] for r in record["results"] if r["ok"]} if record else set()
         count = len(passed & set(LEAKAGE))
-        words = f"leakage tests of dataset {found.name} that passed" if record else f"{found.name} was not checked for leaks"
+        words = f"leakage tests of dataset {found.name} that passed"
+        words = words if record else f"{found.name} was not checked for leaks"
         if count >= best[0]:
             best = (count, words, len(found.candidates))
             rests = _files(project, found.folder / "manifest.json", found.folder / NAME)
@@ -105,7 +106,8 @@ def run(project: Project, _: str) -> Found:
         ranged = sum(s["low"] is not None and s["high"] is not None for s in scores)
         if scores and ranged == len(scores):
             text = f"figures of run {found.name} with an interval, all of them"
-            return [Check("run", text, "bqx runs show", len(scores), ranged)], _files(project, found.folder / "run.json")
+            check = Check("run", text, "bqx runs show", len(scores), ranged)
+            return [check], _files(project, found.folder / "run.json")
     return [_one("no finished run has skill with intervals: `bqx train`", "bqx runs list", False)], {}
 
 
@@ -136,13 +138,11 @@ def traceable(project: Project, _: str) -> Found:
 
     every = runs(project)
     hashes = {d.name: d.hash for d in _datasets(project)}
-    good = sum(
-        hashes.get(r.head["dataset"]) == r.head["dataset_hash"] and bool(r.head["mask"]["digest"] and r.head["code_version"])
-        for r in every
-    )
+    known = [r for r in every if hashes.get(r.head["dataset"]) == r.head["dataset_hash"]]
+    good = sum(bool(r.head["mask"]["digest"] and r.head["code_version"]) for r in known)
     trials = Trials(project.root).count() if (project.root / "research.sqlite").is_file() else 0
     checks = [
-        Check("traceable", "runs whose data, columns and code are named by hash", "bqx runs list", max(len(every), 1), good),
+        Check("traceable", "runs whose data, columns and code have a hash", "bqx runs list", max(len(every), 1), good),
         _one(f"whether the ledger has trials: {trials:,}", "research.sqlite", trials > 0),
     ]
     return checks, _files(project, *(r.folder / "run.json" for r in every))
@@ -159,9 +159,12 @@ def tuned(project: Project, _: str) -> Found:
         best = max(best, found, key=lambda b: (b[1], b[0])) if best else found
     if best is None:
         return [_one("no study: `bqx tune`", "tuning/*/result.json", False)], {}
-    name = best[2].parent.name
-    checks = [_one(f"whether study {name} has {TRIALS} trials or more: {best[0]}", "tuning/*/result.json", best[0] >= TRIALS),
-              _one("whether the tuned set is better than the default", "Diebold-Mariano on the last inner fold", best[1])]  # fmt: skip
+    enough = f"whether study {best[2].parent.name} has {TRIALS} trials or more: {best[0]}"
+    better = "whether the tuned set is better than the default"
+    checks = [
+        _one(enough, "tuning/*/result.json", best[0] >= TRIALS),
+        _one(better, "Diebold-Mariano on the last inner fold", best[1]),
+    ]
     return checks, _files(project, best[2])
 
 
@@ -172,11 +175,13 @@ def registered(project: Project, _: str) -> Found:
     serving = [m for m in models if m.state == "production"]
     passed = 0
     for m in serving:
-        risen = [c for c in registry.changes(m) if c["after"] == "production"] if registry else []
-        passed += bool(risen) and len(risen[-1]["gates"]) == 8 and all(g["verdict"] == "pass" for g in risen[-1]["gates"])
+        risen = [c["gates"] for c in registry.changes(m) if c["after"] == "production"] if registry else []
+        passed += bool(risen) and [g["verdict"] for g in risen[-1]] == ["pass"] * 8
     have = len({m.pair for m in models} & set(project.pairs))
     checks = [
-        Check("registered", "pairs of the project with a model in the registry", "bqx models list", len(project.pairs), have),
+        Check(
+            "registered", "pairs of the project with a registered model", "bqx models list", len(project.pairs), have
+        ),
         Check("gates", "models in production that rose by all eight gates", "bqx models show", len(serving), passed),
     ]
     return checks, {"registry:states": _states(project)} if registry else {}
@@ -243,8 +248,9 @@ def monitored(project: Project, _: str) -> Found:
     except BqxError as error:
         return [_one(error.what, "bqx monitor run", False)], {}
     bad = [f["key"] for f in look["findings"] if f["check"] in ("parity", "monitor")]
+    what = "findings of parity, or of a monitor that failed"
     checks = [_one(f"a look of the monitors, at {look['at']}", "bqx monitor run", True),
-              Check("parity", "findings of parity, or of a monitor that failed", "monitor/latest.json", 0, len(bad))]  # fmt: skip
+              Check("parity", what, "monitor/latest.json", 0, len(bad))]  # fmt: skip
     return checks, _files(project, project.root / LATEST)
 
 
@@ -261,8 +267,9 @@ def served(project: Project, _: str) -> Found:
     if not path.is_file():
         return [_one("the API was never served: `bqx serve`", "serve/status.json", False)], {}
     requests = _read(path)["latency"]["requests"]
-    checks = [_one(f"whether the API has answered: {requests.get('2xx', 0):,}", "serve/status.json", requests.get("2xx", 0) > 0),
-              Check("errors", "answers that were errors of the server", "serve/status.json", 0, requests.get("5xx", 0))]  # fmt: skip
+    good, bad = requests.get("2xx", 0), requests.get("5xx", 0)
+    checks = [_one(f"whether the API has answered: {good:,}", "serve/status.json", good > 0),
+              Check("errors", "answers that were errors of the server", "serve/status.json", 0, bad)]  # fmt: skip
     return checks, {}
 
 
@@ -299,8 +306,10 @@ def _judged(project: Project, name: str, command: str) -> Found:
     """A finished run with a result of that very run that is not kept back."""
     for found in _done(project):
         path = found.folder / name
-        if path.is_file() and (data := _read(path)).get("run_hash") == found.hash and not data.get("quarantined"):
-            return [_one(f"{name} of run {found.name}", command, True)], _files(project, path, found.folder / "run.json")
+        data = _read(path) if path.is_file() else {}
+        if data.get("run_hash") == found.hash and not data.get("quarantined"):
+            rests = _files(project, path, found.folder / "run.json")
+            return [_one(f"{name} of run {found.name}", command, True)], rests
     return [_one(f"no finished run has a {name} of its own: `{command}`", command, False)], {}
 
 
