@@ -90,9 +90,8 @@ def bare(environment: dict[str, str], folder: Path) -> dict[str, str]:
 def python_of(folder: Path) -> tuple[str, dict[str, str]]:
     """The image's interpreter, and the environment its containers have."""
     text = (folder / "context" / "Containerfile").read_text("utf-8")
-    environment = {
-        n: _here(v, folder) for s in parse(text) if s.word == "ENV" for n, v in re.findall(r'(\w+)="([^"]*)"', s.value)
-    }
+    given = [pair for s in parse(text) if s.word == "ENV" for pair in re.findall(r'(\w+)="([^"]*)"', s.value)]
+    environment = {name: _here(value, folder) for name, value in given}
     return f"{folder}/opt/bqx/bin/python", bare(environment, folder)
 
 
