@@ -166,10 +166,10 @@ def served(folder: Path, root: Path, public: str) -> Iterator[str]:
     """The inference image's server as a process; it must end with 0 when it is told to."""
     python, environment = python_of(folder)
     words = ["-m", "bqx.ops.container", "serve", "--root", str(root), "--host", "127.0.0.1", "--port", "0"]
+    environment = {**environment, "BQX_TRUSTED_KEYS": public}
     process = subprocess.Popen(
-        [python, *words], env={**environment, "BQX_TRUSTED_KEYS": public}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
+        [python, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()

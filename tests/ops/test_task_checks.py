@@ -104,10 +104,9 @@ def test_a_task_fails_passes_is_reported_and_goes_stale(project: Project, state:
     assert caught.value.fix == "`bqx do`"
     assert make_board(project, plan, state)["t0"].mark == "failed"
     path = tmp_path / "a.yaml"
-    signed = (
-        "{id: rollout, what: three pairs, amount: 0, currency: USD, period: month, estimate: none, when: 2026-01-02, "
-    )
-    path.write_text(f"approvals:\n  - {signed}who: board}}\n")
+    row = {"id": "rollout", "what": "three pairs", "amount": 0, "currency": "USD", "period": "month", "estimate": "none",
+           "who": "board"}  # fmt: skip
+    path.write_text(f"approvals:\n  - {json.dumps(row)[:-1]}, when: 2026-01-02}}\n")
     add_file(plan, state, path)
     look(project)
     done = run_stage(project, plan, state, "t0")
