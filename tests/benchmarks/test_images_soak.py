@@ -28,11 +28,11 @@ def test_a_step_that_fails_is_told_with_its_line(tmp_path: Path, monkeypatch: py
     """The base without a digest is refused by the Containerfile's own first step."""
 
     def context(kind: str, source: Path, out: Path) -> None:
-        out.mkdir()
+        out.mkdir(parents=True)
         shutil.copyfile(ROOT / "deploy" / "images" / kind / "Containerfile", out / "Containerfile")
 
     monkeypatch.setattr(image_build, "write_context", context)
     monkeypatch.setattr(image_build, "check_context", lambda _: None)
     monkeypatch.setattr(image_build, "DIGEST", "python:3.11")
     with pytest.raises(RuntimeError, match="line 8 of training: BASE_IMAGE must name a digest"):
-        image_build.build("training", tmp_path / "i")
+        image_build.build("training", tmp_path)

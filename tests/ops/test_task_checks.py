@@ -104,8 +104,8 @@ def test_a_task_fails_passes_is_reported_and_goes_stale(project: Project, state:
     assert caught.value.fix == "`bqx do`"
     assert make_board(project, plan, state)["t0"].mark == "failed"
     path = tmp_path / "a.yaml"
-    row = {"id": "rollout", "what": "three pairs", "amount": 0, "currency": "USD", "period": "month", "estimate": "none",
-           "who": "board"}  # fmt: skip
+    row = {"id": "rollout", "what": "3 pairs", "amount": 0, "currency": "USD", "period": "month", "estimate": "none"}
+    row["who"] = "board"
     path.write_text(f"approvals:\n  - {json.dumps(row)[:-1]}, when: 2026-01-02}}\n")
     add_file(plan, state, path)
     look(project)
