@@ -203,7 +203,7 @@ def test_inputs_of_a_job_that_are_wrong(call: Any, market: Market, tmp_path: Pat
         done = call(root, "train", **environment)
         return done.exit_code not in (0, 70) and words in failure.read_text()
 
-    assert fails("signing", BQX_SECRETS_PATH=str(tmp_path / "nowhere"))
+    assert fails("BQX601", BQX_SECRETS_PATH=str(tmp_path / "nowhere"))
     write(root, "resourceconfig.json", {"hosts": ["algo-1", "algo-2"]})
     assert fails("2 hosts")
     write(root, "resourceconfig.json", {"hosts": ["algo-1"]})
