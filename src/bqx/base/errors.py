@@ -450,6 +450,31 @@ class Unsupported(BqxError):  # noqa: N818
     next_step = "use the alternative the message names"
 
 
+class ContainerError(BqxError):
+    code, exit_code, title = "BQX902", 3, "a container was given a job that cannot be"
+    next_step = "correct the named file, channel or hyperparameter; docs/containers.md lists them"
+
+
+class ImageError(BqxError):
+    code, exit_code, title = "BQX903", 5, "an image's build files, lock or context break a rule"
+    next_step = "read which line or file it is; make the context anew, nothing in it is edited by hand"
+
+
+class AuditError(BqxError):
+    code, exit_code, title = "BQX904", 5, "the dependency audit found something, or could not look"
+    next_step = "raise the named package and make the lock anew, or excuse it with a reason and a last day"
+
+
+class StackError(BqxError):
+    code, exit_code, title = "BQX905", 5, "the cloud template breaks a rule"
+    next_step = "correct the named resource in deploy/cloud; nothing was created from it"
+
+
+class RunbookError(BqxError):
+    code, exit_code, title = "BQX906", 5, "a runbook is absent, or a step of it is no command"
+    next_step = "correct the named line: a step that cannot be run is found out at the worst time"
+
+
 def catalogue() -> list[type[BqxError]]:
     """All error classes with a code of their own, by code; ``docs/errors.md`` is generated from it."""
     found: list[type[BqxError]] = [BqxError]
