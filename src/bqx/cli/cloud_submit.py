@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,23 +41,37 @@ def _opened(app: App) -> Iterator[tuple[Project, Cloud]]:
 
 @submit.command()
 @dataset_option
-@click.option("--bars/--no-bars", default=False, help="Upload the files of --bars-from first.")
-@click.option("--bars-from", type=click.Path(exists=True, file_okay=False), help="Folder of files of bars to upload.")
+@click.option(
+    "--bars",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder whose files of bars are uploaded first; those that are there already are not.",
+)
 @click.option("--arg", "more", multiple=True, help="Further argument of the container's `processing`; may repeat.")
 @no_wait_option
 @dry_run_option
 @json_option
 @click.pass_obj
 def processing(
-    app: App, dataset: str, bars: bool, bars_from: str | None, more: tuple[str, ...], no_wait: bool, dry_run: bool,
+    app: App, dataset: str, bars: Path | None, more: tuple[str, ...], no_wait: bool, dry_run: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
     """One job: bars in the data bucket become project, dataset and candidates there."""
     from bqx.ops.cloud.jobs import requests
     from bqx.ops.cloud.jobs.kinds import PROCESSING
+    from bqx.ops.cloud.names import bucket
+    from bqx.ops.cloud.packages import put
 
-    del bars
     with _opened(app) as (_, made):
+        if bars is not None:
+            files = sorted(p for p in bars.rglob("*") if p.is_file())
+            for path in files if not dry_run else ():
+                _note(f"{path.relative_to(bars)} -> bars/")
+                put(
+                    made.aws,
+                    bucket(made.aws, made.deployment.prefix, "data"),
+                    f"bars/{path.relative_to(bars).as_posix()}",
+                    path.read_bytes(),
+                )
         asked = {"all": requests.processing(made.aws, made.deployment, dataset, more)}
         _jobs(made, PROCESSING, dataset, asked, parallel=1, retries=2, quorum=1.0, no_wait=no_wait, dry_run=dry_run,
               as_json=as_json)  # fmt: skip
@@ -117,7 +132,7 @@ def tuning(
 @json_option
 @click.pass_obj
 def registry(app: App, dry_run: bool, as_json: bool) -> None:
-    """Every registered model as a package of its pair; approved when it has passed the gates, rejected when archived."""
+    """Every registered model as a package of its pair, approved if it has passed the gates, rejected if archived."""
     from dataclasses import asdict
 
     from bqx.ops.cloud.packages import APPROVAL, send_packages

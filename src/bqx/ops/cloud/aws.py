@@ -96,15 +96,15 @@ class Aws:
         """Remove something; what is not there is removed already."""
         self.find(service, operation, **args)
 
-    def pages(self, service: str, operation: str, key: str, *, token: str = "NextToken", **args: Any) -> Iterator[Any]:
+    def pages(self, service: str, operation: str, key: str, **args: Any) -> Iterator[Any]:
         """Items of all pages of a listing under `key`."""
         asked = dict(args)
         while True:
             answer = self.call(service, operation, **asked)
             yield from answer.get(key, ())
-            if not answer.get(token):
+            if not answer.get("NextToken"):
                 return
-            asked[token] = answer[token]
+            asked["NextToken"] = answer["NextToken"]
 
     def masked(self, text: str) -> str:
         """Without the account's number, which belongs into no log, state or report."""
@@ -192,7 +192,7 @@ class Aws:
             ) from None
 
 
-class MadeMeanwhile(CloudConflict):  # noqa: N818
+class MadeMeanwhile(CloudConflict):
     """It is there, after a try whose answer was lost: most likely it is the one that was asked for."""
 
 

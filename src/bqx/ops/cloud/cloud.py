@@ -39,7 +39,7 @@ class Cloud:
     secret: Callable[[str], Secret]
 
     @classmethod
-    def of(cls, project: Project, *, clock: Clock = SYSTEM) -> Cloud:
+    def of(cls, project: Project, *, clock: Clock | None = None) -> Cloud:
         """Raises DeploymentError when cloud.toml cannot be used. The cloud is not asked yet."""
         from bqx.base.secrets import provider_from
 
@@ -51,7 +51,7 @@ class Cloud:
 
         name = d.deployment.credentials
         keys = None if name is None else (lambda: secret(name))
-        return cls(project.root, d, pairs, Aws(d.deployment.region, keys=keys, clock=clock),
+        return cls(project.root, d, pairs, Aws(d.deployment.region, keys=keys, clock=clock or SYSTEM),
                    CloudState(project.root, d.prefix), secret)  # fmt: skip
 
     @property
@@ -115,7 +115,7 @@ class Cloud:
         lacking = [
             name
             for job in ("processing", "training", "inference")
-            if self.aws.find("iam", "GetRole", RoleName=(name := d.role(job))) is None  # type: ignore[arg-type]
+            if self.aws.find("iam", "GetRole", RoleName=(name := d.role(job))) is None
         ]
         if lacking:
             raise DeploymentError(

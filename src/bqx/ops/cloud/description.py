@@ -23,6 +23,9 @@ _Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+Job = Literal["processing", "training", "inference"]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -165,9 +168,10 @@ class CanarySection(_Section):
 
 
 class MonitorSection(_Section):
-    """hours : between two looks. 0 for none."""
+    """hours : between two looks; 0 for none, because the provider's own documentation leaves multi-model endpoints out.
+    """
 
-    hours: Literal[0, 1, 2, 3, 4, 6, 8, 12, 24] = 1
+    hours: Literal[0, 1, 2, 3, 4, 6, 8, 12, 24] = 0
     instance: _Instance = "ml.m5.large"
     minutes: Annotated[int, Field(ge=1, le=60)] = 30
 
@@ -226,7 +230,7 @@ class Deployment(_Section):
     def prefix(self) -> str:
         return self.deployment.prefix
 
-    def role(self, job: Literal["processing", "training", "inference"]) -> str:
+    def role(self, job: Job) -> str:
         """Name of the role of a job."""
         return getattr(self.roles, job) or f"{self.prefix}-{job}"
 

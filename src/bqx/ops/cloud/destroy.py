@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from bqx.base.errors import CloudCredentials, CloudError, LeftBehind
@@ -36,16 +37,15 @@ def destroy(aws: Aws, state: CloudState, *, dry_run: bool = False, note: Note = 
     """
     out: list[Gone] = []
     for job in JOB_KINDS:
-        for name in _listed(out, job.name, lambda j=job: j.listed(aws, state.prefix)):  # type: ignore[misc]
-            out.append(_one(out, job.name, name, dry_run, lambda j=job, n=name: j.remove(aws, state, n), note))  # type: ignore[misc]
+        for name in _listed(out, job.name, partial(job.listed, aws, state.prefix)):
+            out.append(_one(job.name, name, dry_run, partial(job.remove, aws, state, name), note))  # noqa: PERF401
     for kind in reversed(KINDS):
-        for name in _listed(out, kind.name, lambda k=kind: k.listed(aws, state.prefix)):  # type: ignore[misc]
-            out.append(_thing(aws, state, kind.name, name, dry_run, note, out))
+        for name in _listed(out, kind.name, partial(kind.listed, aws, state.prefix)):
+            out.append(_thing(aws, state, kind.name, name, dry_run, note))  # noqa: PERF401
     if dry_run:
         return out
     if not any(g.outcome == "stays" for g in out):
-        for change in left(aws, state.prefix):
-            out.append(Gone(change.kind, change.name, "stays", "it is there again"))
+        out += [Gone(c.kind, c.name, "stays", "it is there again") for c in left(aws, state.prefix)]
     if stays := [g for g in out if g.outcome == "stays"]:
         said = "; ".join(f"{g.kind} {g.name}: {g.reason}" for g in stays[:5])
         raise LeftBehind(f"{len(stays)} things stay: {said}", where="the cloud account")
@@ -74,9 +74,7 @@ def _listed(out: list[Gone], kind: str, listing: Callable[[], list[str]]) -> lis
         return []
 
 
-def _thing(
-    aws: Aws, state: CloudState, kind: str, name: str, dry_run: bool, note: Note, out: list[Gone]
-) -> Gone:  # fmt: skip
+def _thing(aws: Aws, state: CloudState, kind: str, name: str, dry_run: bool, note: Note) -> Gone:
     try:
         have = BY_NAME[kind].have(aws, name)
     except CloudCredentials:
@@ -86,10 +84,10 @@ def _thing(
     untagged = have is not None and have.tags is not None and OWNER not in have.tags
     if have is None or not (have.owned(state.prefix) or (untagged and state.begun(kind, name))):
         return Gone(kind, name, "not ours", "" if have is None else f"it lacks the tag {OWNER}={state.prefix}")
-    return _one(out, kind, name, dry_run, lambda: remove(aws, state, kind, name), note)
+    return _one(kind, name, dry_run, partial(remove, aws, state, kind, name), note)
 
 
-def _one(out: list[Gone], kind: str, name: str, dry_run: bool, doing: Callable[[], None], note: Note) -> Gone:
+def _one(kind: str, name: str, dry_run: bool, doing: Callable[[], None], note: Note) -> Gone:
     if dry_run:
         return Gone(kind, name, "would be removed")
     note(f"delete {kind} {name}")

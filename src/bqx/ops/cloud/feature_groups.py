@@ -38,7 +38,7 @@ def definitions(datasets: Iterable[Dataset]) -> list[dict[str, str]]:
     out = []
     for d in datasets:
         for column in d.columns:
-            whole = column.dtype != "f4"
+            whole = column.dtype.startswith("i")
             out.append({"FeatureName": feature_name(d.name, column.name),
                         "FeatureType": "Integral" if whole else "Fractional"})  # fmt: skip
     return out

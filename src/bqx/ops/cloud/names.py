@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from bqx.ops.cloud.aws import Aws
-from bqx.ops.cloud.description import Deployment
+from bqx.ops.cloud.description import Deployment, Job
 
 
 def bucket(aws: Aws, prefix: str, use: str) -> str:
@@ -38,8 +38,8 @@ def image(aws: Aws, name: str) -> str:
     return f"{aws.account}.dkr.ecr.{aws.region}.{suffix}/{name}"
 
 
-def role_arn(aws: Aws, deployment: Deployment, job: str) -> str:
-    return f"arn:{aws.partition}:iam::{aws.account}:role/{deployment.role(job)}"  # type: ignore[arg-type]
+def role_arn(aws: Aws, deployment: Deployment, job: Job) -> str:
+    return f"arn:{aws.partition}:iam::{aws.account}:role/{deployment.role(job)}"
 
 
 def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -78,7 +78,6 @@ def _other(service: str, group: str, arn: str, head: str, *pairs: str, **more: A
 
 
 _SM = "arn:{partition}:sagemaker:{region}:{account}"
-_TUNING = f"{_SM}:hyper-parameter-tuning-job/{{HyperParameterTuningJobName}}"
 _ENDPOINTS = (f"{_SM}:endpoint/{{EndpointName}}", f"{_SM}:endpoint-config/{{EndpointConfigName}}")
 _PACKAGE = f"{_SM}:model-package/{{ModelPackageName}}"
 _SECRET = "arn:{partition}:secretsmanager:{region}:{account}:secret:{SecretId}"  # noqa: S105 - an ARN
@@ -108,7 +107,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     # the registry and the feature store
     *_sagemaker("model-package-group", "ModelPackageGroupName", "registry", "Create Describe Delete"),
     Permission("sagemaker", "CreateModelPackage", "registry",
-               (f"{_SM}:model-package-group/{{ModelPackageGroupName}}", f"{_SM}:model-package/{{ModelPackageGroupName}}"),
+               (f"{_SM}:model-package-group/{{ModelPackageGroupName}}",
+                f"{_SM}:model-package/{{ModelPackageGroupName}}"),
                ("sagemaker:CreateModelPackage",)),
     Permission("sagemaker", "DescribeModelPackage", "registry", (_PACKAGE,), ("sagemaker:DescribeModelPackage",)),
     Permission("sagemaker", "UpdateModelPackage", "registry", (f"{_SM}:model-package/{{ModelPackageArn}}",),
@@ -120,10 +120,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     # jobs
     *_sagemaker("processing-job", "ProcessingJobName", "jobs", "Create Describe Stop Delete", passes="RoleArn"),
     *_sagemaker("training-job", "TrainingJobName", "jobs", "Create Describe Stop Delete", passes="RoleArn"),
-    *(Permission("sagemaker", f"{verb}HyperParameterTuningJob", "jobs", (_TUNING,),
-                 (f"sagemaker:{verb}HyperParameterTuningJob",), tagged, passes)
-      for verb, tagged, passes in (("Create", "request", "TrainingJobDefinition.RoleArn"), ("Describe", "", ""),
-                                   ("Stop", "resource", ""), ("Delete", "resource", ""))),
+    *_sagemaker("hyper-parameter-tuning-job", "HyperParameterTuningJobName", "jobs", "Create Describe Stop Delete",
+                passes="TrainingJobDefinition.RoleArn"),
     *_listing("jobs", "ListProcessingJobs", "ListTrainingJobs", "ListHyperParameterTuningJobs"),
     # data
     _s3("CreateBucket", "CreateBucket"),
@@ -158,7 +156,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("secretsmanager", "ListSecrets", "data", ("*",), ("secretsmanager:ListSecrets",)),
     # watching
     *_other("sns", "watch", "arn:{partition}:sns:{region}:{account}:{Name}", "sns", "CreateTopic"),
-    *_other("sns", "watch", _TOPIC, "sns", "Subscribe", "GetTopicAttributes", "ListSubscriptionsByTopic", "DeleteTopic"),
+    *_other("sns", "watch", _TOPIC, "sns", "Subscribe", "GetTopicAttributes", "ListSubscriptionsByTopic",
+            "DeleteTopic"),
     *_other("sns", "watch", "arn:{partition}:sns:{region}:{account}:{ResourceArn}", "sns", "ListTagsForResource"),
     Permission("sns", "ListTopics", "watch", ("*",), ("sns:ListTopics",)),
     *_other("cloudwatch", "watch", _ALARM, "cloudwatch", "PutMetricAlarm"),
@@ -179,7 +178,7 @@ PERMISSIONS: tuple[Permission, ...] = (
 )  # fmt: skip
 BY_OPERATION = {(p.service, p.operation): p for p in PERMISSIONS}
 NO_RESOURCE = frozenset(a for p in PERMISSIONS if p.resources == ("*",) for a in p.actions)
-"""Actions for which the provider knows no resource, so that a policy must say `*` there: listings and one metric read."""
+"""Actions for which the provider knows no resource, so that a policy must say `*` there: listings, one metric read."""
 
 
 def needs(permission: Permission, args: Mapping[str, Any], where: Mapping[str, str]) -> tuple[Need, ...]:

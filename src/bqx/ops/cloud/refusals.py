@@ -27,8 +27,9 @@ _AGAIN = {
     "504",
 }  # fmt: skip
 _CREDENTIALS = {
-    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId",
-    "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure", "InvalidToken", "MissingAuthenticationToken",
+    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure",
+    "InvalidToken", "MissingAuthenticationToken",
     "NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "UnauthorizedSSOTokenError",
     "SSOTokenLoadError", "CredentialRetrievalError", "ProfileNotFound",
 }  # fmt: skip

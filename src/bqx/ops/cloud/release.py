@@ -64,7 +64,7 @@ def choose(models: Iterable[Model], pairs: Iterable[str], *, research: bool) -> 
 
 
 def release_of(root: Path, chosen: Mapping[str, Model]) -> Release:
-    """The same models give the same id. Every byte is verified: ArtefactError for a model that is not what was signed."""
+    """The same models give the same id. Every byte is verified: ArtefactError for a model that was changed."""
     digests, columns = {}, {}
     for pair, model in sorted(chosen.items()):
         facts, _, digest = read_folder(root / model.path, root)

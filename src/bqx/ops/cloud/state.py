@@ -39,7 +39,7 @@ CREATE TABLE job (
 
 
 class CloudState:
-    """Of the deployments of one project. Raises CloudStateError for a file that is none, Unsupported for a newer one."""
+    """Of the deployments of a project. Raises CloudStateError for a file that is none, Unsupported for a newer one."""
 
     def __init__(self, root: Path, prefix: str) -> None:
         self.prefix, self.path = prefix, Path(root) / NAME

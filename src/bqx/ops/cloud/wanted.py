@@ -154,8 +154,10 @@ def _schedule(aws: Aws, d: Deployment) -> list[Wanted]:
         "RoleArn": names.role_arn(aws, d, "processing"),
     }  # fmt: skip
     config = {
-        "ScheduleConfig": {"ScheduleExpression": every}, "MonitoringJobDefinition": job, "MonitoringType": "DataQuality",
-    }  # fmt: skip
+        "ScheduleConfig": {"ScheduleExpression": every},
+        "MonitoringJobDefinition": job,
+        "MonitoringType": "DataQuality",
+    }
     return [_thing(d, "monitoring-schedule", f"{d.prefix}-data-quality", {"MonitoringScheduleConfig": config})]
 
 

@@ -39,7 +39,7 @@ class Scaling:
             return None
         policies = aws.pages("application-autoscaling", "DescribeScalingPolicies", "ScalingPolicies",
                              ResourceId=_id(name), **SERVICE)  # fmt: skip
-        policy = next((p for p in policies if p["PolicyName"] == POLICY), {})
+        policy: dict[str, Any] = next((p for p in policies if p["PolicyName"] == POLICY), {})
         said = policy.get("TargetTrackingScalingPolicyConfiguration")
         return Have({**found[0], "policy": said}, None)
 

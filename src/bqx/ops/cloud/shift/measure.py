@@ -11,12 +11,12 @@ from bqx.ops.cloud.aws import Aws
 from bqx.ops.cloud.kinds.alarm import NAMESPACE
 
 DRIFT = "PredictionDrift"
-"""Metric of the namespace bqx/PREFIX that `bqx cloud drift` writes: deviations between two variants' predictions."""
+"""Metric of the namespace bqx/PREFIX: deviations between two variants' predictions, see `drift.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One variant. p99_ms : of the model and the hop before it; None without requests. drift : None when not measured."""
+    """One variant. p99_ms : of the model and the hop before it. p99_ms, drift : None when not measured."""
 
     requests: int
     errors: int
@@ -49,7 +49,7 @@ def seen(aws: Aws, prefix: str, endpoint: str, variant: str, start: float, end: 
         ],
         StartTime=datetime.fromtimestamp(first, UTC), EndTime=datetime.fromtimestamp(last, UTC),
     )  # fmt: skip
-    values = {r["Id"]: r["Values"] for r in answer["MetricDataResults"]}
+    values: dict[str, list[float]] = {r["Id"]: r["Values"] for r in answer["MetricDataResults"]}
 
     def total(name: str) -> int:
         return round(sum(values.get(name, ())))

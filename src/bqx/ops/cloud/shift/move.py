@@ -1,4 +1,4 @@
-"""Blue/green: a new release beside the old one, 10, 50, 100 % of the traffic, judged at each share, taken back when bad.
+"""Blue/green: a new release beside the old one, 10, 50, 100 % of the traffic, judged at each, taken back when bad.
 
 Every phase is written down before it begins. The same call goes on after a kill; `back` undoes from any phase.
 """
@@ -37,8 +37,10 @@ def shift(cloud: Cloud, to: Release | None = None, note: Note = lambda _: None) 
     if now is None:
         now = _begin(cloud, to)
     elif to is not None and to.id != now["to"]["id"]:
-        raise ShiftRolledBack(f"traffic is being moved to {now['to']['id']}, not to {to.id}",
-                              fix="`bqx cloud shift` goes on with it, `bqx cloud shift --back` takes it back")  # fmt: skip
+        raise ShiftRolledBack(
+            f"traffic is being moved to {now['to']['id']}, not to {to.id}",
+            fix="`bqx cloud shift` goes on with it, `bqx cloud shift --back` takes it back",
+        )
     if now["phase"] == "back":
         return _back(cloud, now, note)
     old, new = _both(now)
