@@ -1,4 +1,4 @@
-"""One moto and one fake a session; a project of 28 and one of three pairs, copied before they are changed."""
+"""One moto and one fake a session; projects of 1, 3 and 28 pairs, copied before they are changed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bqx.ops.cloud.aws import Aws
 from s3_server import S3Server
 
 FEW = ("audnzd", "eurusd", "usdjpy")
+ONE = ("eurusd",)
 ROLES = ("processing", "training", "inference")
 
 
@@ -40,7 +41,7 @@ def clients() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     home = tmp_path_factory.mktemp("cloud-projects")
-    return {3: make_project(home / "few", FEW), 28: make_project(home / "all", ALL_PAIRS)}
+    return {1: make_project(home / "one", ONE), 3: make_project(home / "few", FEW), 28: make_project(home / "all", ALL_PAIRS)}
 
 
 @pytest.fixture

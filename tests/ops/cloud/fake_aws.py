@@ -98,9 +98,13 @@ class _Handler(BaseHTTPRequestHandler):
         if service.startswith("sagemaker"):
             return self._ours(service, name, body, lost=wrong == "lost")
         if (service, name) == ("cloudwatch", "GetMetricData"):
-            with s.lock:
-                data = s.traffic.metric_data(body)
-            return self._answer(200, data, {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"})
+            try:
+                with s.lock:
+                    data = s.traffic.metric_data(body)
+            except Exception as error:
+                s.broken.append(f"{name}: {error!r}")
+                raise
+            return self._answer(200, data, {"Content-Type": "application/x-amz-json-1.0"})
         return self._relay(service, name, body, lost=wrong == "lost")
 
     def _ours(self, service: str, name: str, body: bytes, *, lost: bool) -> None:
@@ -121,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             if lost:
                 return self._hang_up()
             return self._error(service, name, error)
-        except (NotTheModel, KeyError, TypeError, StopIteration) as error:
+        except Exception as error:
             s.broken.append(f"{name}: {type(error).__name__} {error}")
             return self._error(service, name, Refused("ValidationException", f"the fake is wrong: {error!r}"))
         return self._hang_up() if lost else self._answer(200, data, headers)

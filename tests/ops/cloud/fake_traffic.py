@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.parsers import RpcV2CBORParser
-from botocore.serialize import CBORSerializer
 from fake_model import operation, shaped
 from fake_sagemaker import Refused, Things
 
@@ -75,9 +72,8 @@ class Traffic:
         return str(chosen)
 
     def metric_data(self, body: bytes) -> bytes:
-        """GetMetricData in its own encoding, by botocore's reader and writer."""
-        op = operation("cloudwatch", "GetMetricData")
-        asked = RpcV2CBORParser().parse_data_item(io.BytesIO(body)) if not hasattr(body, "read") else body
+        """GetMetricData in the JSON form that botocore speaks with CloudWatch."""
+        op, asked = operation("cloudwatch", "GetMetricData"), json.loads(body)
         results = []
         for q in asked["MetricDataQueries"]:
             stat = q["MetricStat"]
@@ -87,10 +83,7 @@ class Traffic:
             value = self._statistic(stat["Metric"]["MetricName"], variant, mine)
             results.append({"Id": q["Id"], "Label": q["Id"], "Values": [] if value is None else [value],
                             "StatusCode": "Complete"})  # fmt: skip
-        answer = shaped(op, {"MetricDataResults": results})
-        out = bytearray()
-        CBORSerializer()._serialize_data_item(out, answer, op.output_shape)
-        return bytes(out)
+        return json.dumps(shaped(op, {"MetricDataResults": results})).encode()
 
     def _statistic(self, metric: str, variant: str, mine: list[tuple[str, float, float, bool]]) -> float | None:
         if metric == "PredictionDrift":

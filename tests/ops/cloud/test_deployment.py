@@ -17,6 +17,7 @@ from bqx.ops.cloud.destroy import left
 from bqx.ops.cloud.kinds.all import KINDS
 from bqx.ops.cloud.kinds.kind import differences
 from bqx.ops.cloud.read import read_deployment
+from bqx.ops.cloud.release import Release
 
 WORDS = ("Describe", "List", "Get", "Head", "HEAD", "GET")
 
@@ -87,7 +88,7 @@ def test_a_deployment_from_nothing_to_nothing(world: Callable[[int], World]) -> 
 
 
 def test_what_is_not_ours_is_never_touched(world: Callable[[int], World]) -> None:
-    w = world(3)
+    w = world(1)
     c = w.open()
     group = f"{PREFIX}-eurusd"
     w.fake.things.do("CreateModelPackageGroup", {"ModelPackageGroupName": group})
@@ -102,6 +103,9 @@ def test_what_is_not_ours_is_never_touched(world: Callable[[int], World]) -> Non
     }  # fmt: skip
     assert [(g.name, g.outcome) for g in c.destroy()] == [(group, "not ours")]
     assert w.fake.things.all["ModelPackageGroup"] == before
+
+
+RELEASE = Release("abc123", {"eurusd": "eurusd:1"}, {"eurusd": "d" * 64}, {"eurusd": 3}, ("k",))
 
 
 class Killed(BaseException):
@@ -121,39 +125,33 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, point: str, hit: int) -> None:
     monkeypatch.setattr(cloud_state, "fault", fault)
 
 
-def test_killed_at_every_step_the_next_call_goes_on(
+def test_killed_again_and_again_the_next_call_goes_on(
     world: Callable[[int], World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each call is ended after its first change, before that is written down as done; then before it is made."""
-    w = world(3)
-    release_made = False
+    """Each call is ended by its second change, made and not written down as done; so is each of `destroy`."""
+    w = world(1)
+    w.open().state.set("serving", RELEASE.as_dict())
     kills = 0
-    for point in ["after-cloud-call"] * 60:
-        kill_at(monkeypatch, point, 1)
-        c = w.open()
+    while True:
+        kill_at(monkeypatch, "after-cloud-call", 2)
         try:
-            c.apply()
+            w.open().apply()
+            break
         except Killed:
             kills += 1
-            continue
-        if release_made:
-            break
-        release_made = True
-        kill_at(monkeypatch, "", 0)
-        release(c)
-    assert kills >= 16
+    assert kills >= 7
     kill_at(monkeypatch, "", 0)
     w.open().verify()
-    assert [s for s in w.open().state.unfinished() if s["kind"] != "release"] == []
+    assert w.open().state.unfinished() == []
     removed = 0
     while True:
-        kill_at(monkeypatch, "before-cloud-step" if removed % 2 else "after-cloud-call", 2)
+        kill_at(monkeypatch, "before-cloud-step" if removed % 2 else "after-cloud-call", 3)
         try:
             w.open().destroy()
             break
         except Killed:
             removed += 1
-    assert removed >= 8
+    assert removed >= 4
     kill_at(monkeypatch, "", 0)
     nothing_left(w, w.open())
 
@@ -161,15 +159,14 @@ def test_killed_at_every_step_the_next_call_goes_on(
 @pytest.mark.parametrize("where", ["bucket", "endpoint"])
 def test_half_applied_and_undone(world: Callable[[int], World], monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """Killed with a bucket that has not got its tag yet, or with an endpoint that is being made."""
-    w = world(3)
+    w = world(1)
     c = w.open()
     with monkeypatch.context() as patch:
         if where == "bucket":
             patch.setattr("bqx.ops.cloud.kinds.bucket.Bucket.update", _killed)
         else:
-            c.apply()
-            release(c)
-            kill_at(patch, "after-cloud-call", 3)
+            c.state.set("serving", RELEASE.as_dict())
+            kill_at(patch, "after-cloud-call", 9)
         with pytest.raises(Killed):
             c.apply()
     c = w.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from bqx.ops.cloud.release import Release
 from bqx.ops.cloud.wanted import config_of, model_of
 from bqx.research.registry.model import Model
 
+MOTO_DIFFERS = {"ProcessingResources", "AlgorithmSpecification"}
+"""What moto 5.2 gives back otherwise than it was given: it fills in, and drops the environment of jobs."""
 RELEASE = Release("abc123", {"eurusd": "eurusd:1"}, {"eurusd": "d" * 64}, {"eurusd": 3}, ("k",))
 
 
@@ -31,6 +34,10 @@ def account(request: pytest.FixtureRequest, world: Callable[[int], World], monke
         monkeypatch.setenv("AWS_ENDPOINT_URL", w.fake.moto.endpoint)
         monkeypatch.setattr(Aws, "_connect", _own(Aws._connect.__closure__))
     return w
+
+
+def _is_moto(aws: Aws) -> bool:
+    return ":moto" in os.environ["PYTEST_CURRENT_TEST"] or "[moto" in os.environ["PYTEST_CURRENT_TEST"]
 
 
 def _own(closure: Any) -> Any:
@@ -91,7 +98,8 @@ def test_registry(account: World) -> None:
         assert said["ModelApprovalStatus"] == "Approved"
         assert said["ModelPackageVersion"] == version
         assert differences(args["InferenceSpecification"], said["InferenceSpecification"]) == []
-        assert said["CustomerMetadataProperties"]["digest"] == digest
+        if not _is_moto(aws):  # moto keeps no metadata
+            assert said["CustomerMetadataProperties"]["digest"] == digest
     listed = list(aws.pages("sagemaker", "ListModelPackages", "ModelPackageSummaryList", ModelPackageGroupName=group))
     assert {p["ModelPackageVersion"] for p in listed} == {1, 2}
 
@@ -113,7 +121,7 @@ def test_jobs(account: World, kind: Any) -> None:
     assert kind.listed(c.aws, PREFIX) == [name]
     wanted = {k: v for k, v in args.items() if k not in ("Tags", "ContainerArguments")}
     lacking = {d.path.partition(".")[0] for d in differences(wanted, said)}
-    assert lacking <= {"Environment", "CheckpointConfig", "EnableManagedSpotTraining"}, lacking
+    assert lacking <= (MOTO_DIFFERS | {"Environment"} if _is_moto(c.aws) else set()), lacking
 
 
 def test_feature_groups(account: World) -> None:
@@ -124,12 +132,15 @@ def test_feature_groups(account: World) -> None:
     values = group_values(found[0], names.role_arn(c.aws, c.deployment, "processing"), f"{PREFIX}-data-x", online=False)
     want = Wanted("feature-group", f"{PREFIX}-features-0", values, c.deployment.tags)
     FEATURE_GROUP.create(c.aws, want)
-    have = _look(c.aws, FEATURE_GROUP, want.name)
-    assert differences({k: v for k, v in values.items() if k != "OfflineStoreConfig"}, have.values) == []
+    said = c.aws.call("sagemaker", "DescribeFeatureGroup", FeatureGroupName=want.name)
+    assert differences(values, said) == []
+    if not _is_moto(c.aws):  # moto knows no tags of feature groups, and nothing of absent ones
+        assert _look(c.aws, FEATURE_GROUP, want.name).owned(PREFIX)
+        assert FEATURE_GROUP.have(c.aws, f"{PREFIX}-none") is None
 
 
 def test_absent_is_absent(account: World) -> None:
     aws = account.open().aws
-    for noun in ("Model", "EndpointConfig", "Endpoint", "ModelPackageGroup", "TrainingJob", "FeatureGroup"):
+    for noun in ("Model", "EndpointConfig", "Endpoint", "ModelPackageGroup", "TrainingJob"):
         with pytest.raises(CloudAbsent):
             aws.call("sagemaker", f"Describe{noun}", **{f"{noun}Name": f"{PREFIX}-none"})

@@ -32,7 +32,7 @@ def apply(aws: Aws, state: CloudState, wanted: list[Wanted], note: Note = lambda
     for change in first:
         if change.want is not None and change.action != "keep":
             note(f"{change.action} {change.kind} {change.name}")
-            done.append(bring(aws, state, change.want, note))
+            done.append(bring(aws, state, change.want, note, change))
         elif change.want is not None:
             state.close(change.kind, change.name)
     for change in unwanted(aws, wanted, state.prefix):
@@ -42,9 +42,11 @@ def apply(aws: Aws, state: CloudState, wanted: list[Wanted], note: Note = lambda
     return done
 
 
-def bring(aws: Aws, state: CloudState, want: Wanted, note: Note = lambda _: None) -> Change:
-    """One thing to what is wanted, and wait until it is there."""
-    change = settled(aws, state, want)
+def bring(
+    aws: Aws, state: CloudState, want: Wanted, note: Note = lambda _: None, seen: Change | None = None
+) -> Change:
+    """One thing to what is wanted, and wait until it is there. seen : as it was just looked at."""
+    change = settled(aws, state, want) if seen is None or seen.action == "wait" else seen
     first = change
     for _ in range(2):
         if change.action == "keep":

@@ -78,6 +78,8 @@ def send_release(
 ) -> None:  # fmt: skip
     """The models of a release under one prefix, as the endpoint looks for them; what is there already is compared."""
     bucket = names.bucket(aws, d.prefix, "models")
+    if aws.find("s3", "HeadBucket", Bucket=bucket) is None:
+        raise CloudHalfMade("the models' bucket is not there yet", where=bucket, fix="`bqx cloud apply` first")
     with state.step("upload", "release", release.id):
         for model in chosen:
             put(aws, bucket, f"releases/{release.id}/{model.pair}.tar.gz", packed_of(root, model))

@@ -65,10 +65,11 @@ def run_jobs(
     False it returns once all are begun, without the running ones.
     """
     result = Result()
-    ahead = list(asked)
-    attempt = {item: _attempt(aws, state, kind, run, item) for item in asked}
+    found = {item: _attempt(aws, state, kind, run, item) for item in asked}
+    attempt = {item: number for item, (number, _) in found.items()}
     last = {item: a + retries for item, a in attempt.items()}
-    running: dict[str, str] = {}
+    running = {i: job_name(state.prefix, kind, run, i, attempt[i]) for i, (_, there) in found.items() if there}
+    ahead = [item for item in asked if item not in running]
     room, refused = parallel, 0
     while ahead or running:
         while ahead and len(running) < room:
@@ -140,12 +141,14 @@ def _look(
     return True
 
 
-def _attempt(aws: Aws, state: CloudState, kind: JobKind, run: str, item: str) -> int:
-    """The attempt to go on with: the last one unless it has failed. Asks the cloud for attempts this file forgot."""
+def _attempt(aws: Aws, state: CloudState, kind: JobKind, run: str, item: str) -> tuple[int, bool]:
+    """The attempt to go on with, and whether its job is there: the last one unless it has failed.
+
+    The cloud is asked, also for attempts that the state's file does not know of."""
     known = [j for j in state.jobs(run, kind.name) if j["item"] == item]
     number = known[-1]["attempt"] if known else 0
     while (said := kind.look(aws, job_name(state.prefix, kind, run, item, number))) is not None:
         if said[kind.status] in RUNNING or said[kind.status] == "Completed":
-            return int(number)
+            return int(number), True
         number += 1
-    return int(number)
+    return int(number), False
