@@ -49,7 +49,7 @@ _CONFLICT = {
     "BucketAlreadyOwnedByYou", "BucketNotEmpty", "DuplicateRecordException", "EntityAlreadyExists",
     "InvalidRequestException", "409",
 }  # fmt: skip
-_SAYS_ABSENT = re.compile(r"could not find|does not exist|not found|no such", re.IGNORECASE)
+_SAYS_ABSENT = re.compile(r"could not find|does not exist|not found|no such|^no [a-z ]+ found", re.IGNORECASE)
 _SAYS_CONFLICT = re.compile(r"already exist|cannot create already existing|in use|in progress|cannot update", re.I)
 
 

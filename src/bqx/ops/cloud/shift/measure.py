@@ -28,9 +28,11 @@ class Seen:
 
 
 def seen(aws: Aws, prefix: str, endpoint: str, variant: str, start: float, end: float) -> Seen:
-    """start, end : seconds since 1970; whole minutes are read, as the service keeps them."""
-    first, last = 60 * math.floor(start / 60), 60 * math.ceil(end / 60)
-    period = max(60, last - first)
+    """start, end : seconds since 1970. The service keeps minutes: those that lie wholly between are read."""
+    first, last = 60 * math.ceil(start / 60), 60 * math.floor(end / 60)
+    if last <= first:
+        return Seen(0, 0, None, None)
+    period = last - first
 
     def query(name: str, space: str, metric: str, stat: str) -> dict[str, Any]:
         return {"Id": name, "MetricStat": {
