@@ -41,7 +41,11 @@ def clients() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     home = tmp_path_factory.mktemp("cloud-projects")
-    return {1: make_project(home / "one", ONE), 3: make_project(home / "few", FEW), 28: make_project(home / "all", ALL_PAIRS)}
+    return {
+        1: make_project(home / "one", ONE),
+        3: make_project(home / "few", FEW),
+        28: make_project(home / "all", ALL_PAIRS),
+    }
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def bqx(world: Callable[[int], World], monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_end_to_end(bqx: Any) -> None:
     w, run, made = bqx
     code, plan, _ = run("plan")
-    assert (code, plan["pending"]) == (0, 35)
+    assert (code, plan["pending"]) == (0, 33)
     assert run("apply")[0] == 0
     code, done, _ = run("submit", "processing", "--dataset", "seed")
     assert (code, len(done["done"])) == (0, 1)
@@ -80,7 +80,7 @@ def test_end_to_end(bqx: Any) -> None:
     assert "eurusd:1" in first["release"]["models"].values(), "what has not passed its gates is not deployed"
     assert run("apply")[0] == 0
     code, seen, _ = run("verify")
-    assert (code, len(seen["things"])) == (0, 43)
+    assert (code, len(seen["things"])) == (0, 41)
     endpoint = w.fake.things.all["Endpoint"][f"{PREFIX}-fx"]
     assert endpoint["EndpointStatus"] == "InService"
     assert w.fake.things.scaled == {f"endpoint/{PREFIX}-fx/variant/r-{first['release']['id']}"}

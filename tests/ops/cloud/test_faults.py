@@ -127,7 +127,9 @@ def test_expired_keys_are_asked_for_again_once(world: Callable[[int], World]) ->
     def keys() -> Secret:
         nonlocal asked
         asked += 1
-        return Secret(json.dumps({"access_key_id": "AK" + "TEST", "secret_access_key": "s" * 9, "session_token": "t" * 9}))
+        return Secret(
+            json.dumps({"access_key_id": "AK" + "TEST", "secret_access_key": "s" * 9, "session_token": "t" * 9})
+        )
 
     aws = Aws("eu-west-1", keys=keys, clock=w.clock)
     expired = ("ExpiredTokenException", "The security token included in the request is expired")

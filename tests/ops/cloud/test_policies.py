@@ -31,7 +31,9 @@ def test_the_documents_that_ship_are_those_of_the_table_and_clean() -> None:
     made = policy.documents()
     assert {p.stem for p in policy.FOLDER.glob("*.json")} == set(made)
     for name, document in made.items():
-        assert (policy.FOLDER / f"{name}.json").read_text() == policy.text_of(document), "python -m bqx.ops.cloud.policy"
+        assert (policy.FOLDER / f"{name}.json").read_text() == policy.text_of(document), (
+            "python -m bqx.ops.cloud.policy"
+        )
     check(made)
     assert len(PERMISSIONS) > 90
 
@@ -141,4 +143,6 @@ def test_boto3_is_called_from_one_place() -> None:
     users = {p.name for p in home.rglob("*.py") if "boto3" in p.read_text().replace("boto3 is", "")}
     assert users == {"aws.py"}
     assert {p.name for p in home.rglob("*.py") if "botocore" in p.read_text()} == {"aws.py"}
-    assert [p.name for p in (home / "..").resolve().parent.joinpath("cli").glob("cloud*.py") if "boto" in p.read_text()] == []
+    assert [
+        p.name for p in (home / "..").resolve().parent.joinpath("cli").glob("cloud*.py") if "boto" in p.read_text()
+    ] == []

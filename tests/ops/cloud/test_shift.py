@@ -48,9 +48,8 @@ def serving(world: Callable[[int], World]) -> Callable[[], tuple[World, Cloud, A
     def make() -> tuple[World, Cloud, Any]:
         w = world(3)
         w.fake.things.busy = 0
-        text = (w.root / "cloud.toml").read_text()
-        (w.root / "cloud.toml").write_text(text.replace("hours = 1", "hours = 0").replace("least_requests = 20",
-                                                                                         "least_requests = 9"))  # fmt: skip
+        text = (w.root / "cloud.toml").read_text().replace("hours = 1", "hours = 0")
+        (w.root / "cloud.toml").write_text(text.replace("least_requests = 20", "least_requests = 9"))
         c = w.open()
         for want in c.wanted():
             if want.kind == "bucket":
@@ -157,7 +156,9 @@ def _unreliable(w: World, c: Cloud, times: int) -> None:
         for pair in c.pairs:
             try:
                 with w.fake.lock:
-                    w.fake.traffic.invoke({"EndpointName": f"{PREFIX}-fx", "TargetModel": f"{pair}.tar.gz", "Body": ROW})
+                    w.fake.traffic.invoke(
+                        {"EndpointName": f"{PREFIX}-fx", "TargetModel": f"{pair}.tar.gz", "Body": ROW}
+                    )
             except Refused as error:
                 assert error.code == "ModelError"
 

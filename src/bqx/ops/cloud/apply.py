@@ -42,9 +42,7 @@ def apply(aws: Aws, state: CloudState, wanted: list[Wanted], note: Note = lambda
     return done
 
 
-def bring(
-    aws: Aws, state: CloudState, want: Wanted, note: Note = lambda _: None, seen: Change | None = None
-) -> Change:
+def bring(aws: Aws, state: CloudState, want: Wanted, note: Note = lambda _: None, seen: Change | None = None) -> Change:
     """One thing to what is wanted, and wait until it is there. seen : as it was just looked at."""
     change = settled(aws, state, want) if seen is None or seen.action == "wait" else seen
     first = change

@@ -168,8 +168,7 @@ class CanarySection(_Section):
 
 
 class MonitorSection(_Section):
-    """hours : between two looks; 0 for none, because the provider's own documentation leaves multi-model endpoints out.
-    """
+    """hours : between two looks; 0 for none: the provider's documentation leaves multi-model endpoints out."""
 
     hours: Literal[0, 1, 2, 3, 4, 6, 8, 12, 24] = 0
     instance: _Instance = "ml.m5.large"
