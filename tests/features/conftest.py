@@ -20,7 +20,10 @@ END = _minute_of(datetime(2024, 3, 16, tzinfo=UTC))
 """Of all worlds."""
 
 
-FEWER = {"error_correction_dual": tuple(p for p in PAIRS if "eur" in p or "usd" in p)}
+FEWER = {
+    "error_correction_dual": tuple(p for p in PAIRS if "eur" in p or "usd" in p),
+    "health_dual": ("audnzd", "eurgbp"),
+}
 """Panel datasets that see months back, and pairs enough for each of their columns: 13 hold all groups of EURUSD."""
 
 

@@ -36,7 +36,14 @@ FAMILIES = (
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 
-EXTENSIONS: tuple[str, ...] = ()
+EXTENSIONS: tuple[str, ...] = (
+    "spectral",
+    "wavelet",
+    "ssa",
+    "currency_index",
+    "arbitrage",
+    "health",
+)
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 
 

@@ -23,6 +23,10 @@ BY_ROW |= {
     "levels.levels",
     "logs.logarithm",
     "market_model.factor",
+    "loops.exponential",
+    "loops.loops",
+    "loops.share_below",
+    "loops.strengths",
     "mathfun.log_ratio",
     "mathfun.turn",
     "members.member_mean",
@@ -35,6 +39,7 @@ BY_ROW |= {
     "panel_ranks.breadth",
     "panel_ranks.panel_measures",
     "peaks.on_grid",
+    "wavelets.reach",
 }
 
 BY_ROW |= {
