@@ -63,8 +63,8 @@ def drift_row(x: F8, r: int, spacing: int, count: int, scratch: F8, out: F8, at:
 
 @batch
 def drift(out: F8, x: F8, spacing: int, count: int) -> None:
-    """(x - mean) / sample deviation of the `count` values `spacing`, 2 `spacing` ... open minutes before; NaN unless all
-    are valid and where they do not vary. Shape (n, pairs)."""
+    """(x - mean) / sample deviation of the `count` values `spacing`, 2 `spacing` ... open minutes before; NaN unless
+    all are valid and where they do not vary. Shape (n, pairs)."""
     scratch = np.empty((2, x.shape[1]))
     for r in range(len(x)):
         drift_row(x, r, spacing, count, scratch, out, r)

@@ -146,8 +146,8 @@ def _loops(bid: F8, ask: F8, mid: F8, fill_run: I4, lanes: I8, signs: F8, out: F
 def loops(bid: F8, ask: F8, mid: F8, fill_run: I4, lanes: I8, signs: F8) -> tuple[F8, ...]:
     """Of the pair's triangles, both ways round: gross profit of the BEST loop in bps, spread paid; the same at mid
     prices (MIDDLE); which it is (DIRECTION), + its number from 1 where the own pair's base is sold, else -; minutes
-    since the oldest of its three quotes (AGE). lanes, signs (pairs, triangles, 2) : legs as in `members.parity`. NaN where a
-    price of any triangle is. Nearly all digits of a small profit are right. Shapes (n, pairs)."""
+    since the oldest of its three quotes (AGE). lanes, signs (pairs, triangles, 2) : legs as in `members.parity`. NaN
+    where a price of any triangle is. Nearly all digits of a small profit are right. Shapes (n, pairs)."""
     out = np.empty((MEASURES, *bid.shape))
     _loops(bid, ask, mid, fill_run, lanes, signs, out)
     return tuple(out)

@@ -47,8 +47,9 @@ def _columns() -> Iterator[Column]:
         yield Column(f"{side}_pctile", "0–1", f"(rank - 1/2) / 8 of the {side} currency among the 8 by ln S(t) - ln "
                      f"S(t-{W})", moved, "SEG", bounds=(0.5 / 8, 7.5 / 8))  # fmt: skip
     legs = Holders(PRICE, "both")
-    yield Column("pair_divergence", "bps", "10^4 (ln mid - 7/8 (ln S_base - ln S_quote)) of mids without baselines, which "
-                 "is 3/4 of the mean parity residual of the pair's 6 triangles", legs, "NONE", bounds=infinite)  # fmt: skip
+    yield Column("pair_divergence", "bps", "10^4 (ln mid - 7/8 (ln S_base - ln S_quote)) of mids without baselines, "
+                 "which is 3/4 of the mean parity residual of the pair's 6 triangles", legs, "NONE",
+                 bounds=infinite)  # fmt: skip
     recent = Recent(PRICE)
     both = All((Jointly(recent, W, "base"), Jointly(recent, W, "quote")))
     yield Column("related_corr_60", "−1–1", "mean of corr_base_60 and corr_quote_60 of correlation_rate", both, "SEG",

@@ -58,12 +58,12 @@ def _columns() -> Iterator[Column]:
                  "segment; a missing minute changes nothing", Quoted(), "SEG", "i2", (0, 1), ZERO_OK,
                  "a flag")  # fmt: skip
     for name, (_, formula) in WATCHED.items():
-        yield Column(f"drift_z_{name}", "sd", f"(m(t) - mean) / sample sd of m(t-{DAY} k), k = 1..{DAYS}; m = mean over "
-                     f"{DAY} bars of {formula}", _drifting(name), "XGAP", tags=UNDEFINED,
+        yield Column(f"drift_z_{name}", "sd", f"(m(t) - mean) / sample sd of m(t-{DAY} k), k = 1..{DAYS}; m = mean "
+                     f"over {DAY} bars of {formula}", _drifting(name), "XGAP", tags=UNDEFINED,
                      why_tagged="NULL where the days do not differ")  # fmt: skip
     unusual = All(tuple(_drifting(name) for name in WATCHED))
-    yield Column("unusual_flag", "flag", f"1 if at least two of the three abs(drift_z) > {FAR:g}", unusual, "XGAP", "i2",
-                 (0, 1), ZERO_OK | UNDEFINED, "a flag; NULL where a drift is")  # fmt: skip
+    yield Column("unusual_flag", "flag", f"1 if at least two of the three abs(drift_z) > {FAR:g}", unusual, "XGAP",
+                 "i2", (0, 1), ZERO_OK | UNDEFINED, "a flag; NULL where a drift is")  # fmt: skip
     yield Column("unhealthy_pairs", "count", f"pairs of the project with missing_rate_{SHORT} > {MUCH}, of those begun "
                  f"{SHORT} bars ago", _minutes(SHORT), "SEG", "i2", (0, 28), ZERO_OK,
                  "all pairs are quoted")  # fmt: skip
