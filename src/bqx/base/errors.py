@@ -425,6 +425,11 @@ class ObjectError(BqxError):
     next_step = "read what it said; what was built is kept, and running it again goes on"
 
 
+class ScheduleError(BqxError):
+    code, exit_code, title = "BQX915", 4, "the schedule of events cannot be used"
+    next_step = "correct the named line of the file that features.schedule in bqx.toml names"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

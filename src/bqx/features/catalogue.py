@@ -43,6 +43,7 @@ EXTENSIONS: tuple[str, ...] = (
     "currency_index",
     "arbitrage",
     "health",
+    "events",
 )
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 
