@@ -44,6 +44,10 @@ EXTENSIONS: tuple[str, ...] = (
     "arbitrage",
     "health",
     "events",
+    "microstructure",
+    "liquidity",
+    "market_regime",
+    "volatility_surface",
 )
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 

@@ -122,6 +122,7 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
         b.change, b.change * 0.0 + 4.0, b.age, np.ones((len(LENGTHS) + 1 + len(FAR), PAIRS), dtype=bool), (0.01, 0.002),
         50, 200,
     ),
+    "buckets.imbalance": lambda b: (b.volume, np.sign(b.change), np.full(b.volume.shape, 200.0), 300, 10),
     "channel.channel_index": lambda b: (b.close, b.age, 50, 45),
     "cusum.cusum": lambda b: (b.change, b.age, 0.5, 5.0, 100, 101, 200),
     "deviation.standardised": lambda b: (b.close, b.age, 120, 100),
@@ -137,6 +138,10 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "flow.signed_volume": lambda b: (b.change, b.volume, b.age),
     "fluctuation.fluctuation_exponents": lambda b: (
         b.close, b.age, b.segment, b.ends, (60, 120, 300), (54, 108, 270), (True, True, False),
+    ),
+    "garch.garch": lambda b: (
+        b.change, np.tile(np.array([0.1, 0.05, 0.9, 4.0]), (1, PAIRS, 1)),
+        np.where(b.segment > 0, 0, -1).astype(np.int32), b.age == 0,
     ),
     "group_correlation.group_correlations": lambda b: (b.change, b.age, 120, 100, _groups()),
     "hac.slope_t": lambda b: (b.close, b.age, 200, 150, 4, True, (b.segment, b.ends)),

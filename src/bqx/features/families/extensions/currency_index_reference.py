@@ -15,7 +15,7 @@ from bqx.market.pairs import CURRENCIES, parse_pair
 CORRELATION = DATASETS[0].reference
 
 
-def _strength_reference(streams: Streams, currency: str, row: int, back: int | None = None) -> float:
+def strength_reference(streams: Streams, currency: str, row: int, back: int | None = None) -> float:
     """ln S since the baseline, or since `back` bars ago."""
     panel, total = streams.panel, []
     for other in CURRENCIES:
@@ -55,9 +55,9 @@ def reference(streams: Streams, column: str, row: int, pair: int) -> float:
     side, _, kind = column.partition("_")
     currency = {"base": own.base, "quote": own.quote}.get(side, side)
     if kind == "pctile":
-        moves = [round(_strength_reference(streams, c, row, 60), 15) for c in CURRENCIES]
+        moves = [round(strength_reference(streams, c, row, 60), 15) for c in CURRENCIES]
         mine = moves[CURRENCIES.index(currency)]
         return (sum(m < mine for m in moves) + 0.5 * moves.count(mine)) / 8
     if column == "differential":
-        return 1e4 * (_strength_reference(streams, own.base, row) - _strength_reference(streams, own.quote, row))
-    return 100.0 * math.exp(_strength_reference(streams, currency, row))
+        return 1e4 * (strength_reference(streams, own.base, row) - strength_reference(streams, own.quote, row))
+    return 100.0 * math.exp(strength_reference(streams, currency, row))

@@ -65,8 +65,8 @@ def _columns() -> Iterator[Column]:
         moves = All((Lag(level, 1, "SEG"), Window(Lag(level, 1, "SEG"), BARS, "SEG")))
         seen = All((moves, Trajectory(moves, CAP + 1, BURN, before=False)))
         dy = "dy" if domain == "rate" else "dM"
-        yield Column(f"min_since_jump_{domain}", "min", f"minutes with a value since abs({dy}) > {JUMP:g} sqrt(BV_{BARS}"
-                     f" / {BARS}), at most {CAP}", seen, "XGAP", "i2", (0.0, CAP), ZERO_OK | UNDEFINED,
+        yield Column(f"min_since_jump_{domain}", "min", f"minutes with a value since abs({dy}) > {JUMP:g} sqrt(BV / "
+                     f"{BARS}), BV of {BARS} bars, at most {CAP}", seen, "XGAP", "i2", (0.0, CAP), ZERO_OK | UNDEFINED,
                      f"0 in a jump's minute; NULL where {BARS} bars stand still",
                      source="Lee & Mykland 2008")  # fmt: skip
 

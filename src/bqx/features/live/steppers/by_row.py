@@ -47,6 +47,7 @@ BY_ROW |= {
 }
 
 BY_ROW |= {
+    "garch.fit_garch",
     "hidden_markov_fit.fit_chain",
     "hourly_line.residuals",
     "jit.kernel",

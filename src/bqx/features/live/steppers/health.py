@@ -1,4 +1,4 @@
-"""Steppers of what is watched of the data: means of days, their drift, missing minutes, standing quotes."""
+"""Steppers of what is watched of the data: means of days, their drift, missing minutes, standing quotes; variances."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.kernels.drift import HELD, drift_row, mean_across_row, recent_share_from, standing_from
+from bqx.features.kernels.garch import garch_from
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.sums import STATE_ROWS
 from bqx.features.live.block import Block
@@ -73,4 +74,17 @@ class Standing(Stepper):
     def __call__(self, block: Block, bid: F8, ask: F8, seg_age: I4) -> F8:
         out = np.empty(bid.shape)
         standing_from(bid, ask, seg_age, self.held, out)
+        return out
+
+
+@stepper("garch.garch")
+class Garch(Stepper):
+    """held : variances expected of the next changes."""
+
+    def __init__(self, x: F8, values: F8, which: I4, fresh: NDArray[np.bool_]) -> None:
+        self.held = np.full(x.shape[1], np.nan)
+
+    def __call__(self, block: Block, x: F8, values: F8, which: I4, fresh: NDArray[np.bool_]) -> F8:
+        out = np.empty(x.shape)
+        garch_from(x, values, which, fresh, self.held, out)
         return out

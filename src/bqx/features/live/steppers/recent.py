@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.kernels import loops, singular, spectrum, wavelets
+from bqx.features.kernels.buckets import imbalance_from
 from bqx.features.live.block import Block
 from bqx.features.live.tape import Stepper, ring, stepper
 
@@ -82,3 +83,17 @@ class Carried(Recent):
         runs = np.concatenate([np.zeros((rows, x.shape[1]), dtype=np.int32), fill_run])
         loops.carried_from(self.with_memory(x), runs, ages(seg_age, rows), rows, most, out)
         return out
+
+
+@stepper("buckets.imbalance")
+class Imbalance(Recent):
+    """side : of the remembered rows, like their volumes."""
+
+    def __init__(self, v: F8, side: F8, size: F8, reach: int, buckets: int) -> None:
+        super().__init__(v, reach - 1)
+        self.side = ring(reach - 1, v.shape[1])
+
+    def __call__(self, block: Block, v: F8, side: F8, size: F8, reach: int, buckets: int) -> F8:
+        both, rows = np.concatenate([self.side, side]), len(self.memory)
+        self.side[...] = both[len(side) :]
+        return imbalance_from(self.with_memory(v), both, size, rows, reach, buckets)
