@@ -16,6 +16,7 @@ from bqx.features.families.extensions.events_reference import reference
 from bqx.features.kernels import clocks
 from bqx.features.kernels import jump_volatility as jumps
 from bqx.features.kernels.ages import event_age
+from bqx.features.kernels.lags import lag_inside
 from bqx.features.kernels.oscillators import ratio
 from bqx.features.streams import PRICE, WINDOWS, Domain, Streams, momentum_support
 from bqx.features.support import All, Always, Lag, Support, Trajectory, Window, needed
@@ -75,8 +76,8 @@ def _jump_clock(streams: Streams, domain: Domain) -> F8:
     stream, age = streams.stream(domain), streams.panel.grid.seg_age
     terms = jumps.jump_terms(stream.change, stream.close, age)
     root = jumps.jump_measures(terms, age, BARS, needed(BARS), frozenset({jumps.BIPOWER_ROOT}))[jumps.BIPOWER_ROOT]
-    # dy as the terms have it: the first bar of a segment has no bar before it
-    change = np.where(age[:, None] == 0, np.nan, stream.change)
+    # dy as the terms have it: since the bar before
+    change = lag_inside(stream.close, age, 1)
     return event_age(ratio(np.abs(change), root), age, JUMP, CAP, BURN)
 
 

@@ -53,14 +53,11 @@ def _jumps_reference(streams: Streams, domain: str, pair: int) -> F8:
         x = np.abs(np.where(age == 0, np.nan, np.diff(y, prepend=np.nan)))
         x[x <= 1e-9] = 0.0
         out = np.full(len(x), np.nan)
-        products = x[1:] * x[:-1]
-        for r in range(BARS, len(x)):
-            size = x[r - BARS + 1 : r + 1]
-            if age[r] < BARS - 1 or (~np.isnan(size)).sum() < needed(BARS):
-                continue
-            pairs = products[r - BARS + 1 : r]
-            mean = np.pi / 2 * np.nanmean(pairs)
-            out[r] = x[r] / math.sqrt(mean) if mean > 0 else np.nan
+        windows = np.lib.stride_tricks.sliding_window_view(x, BARS)
+        enough = ((~np.isnan(windows)).sum(axis=1) >= needed(BARS)) & (age[BARS - 1 :] >= BARS - 1)
+        whole = np.flatnonzero(enough)
+        mean = np.pi / 2 * np.nanmean(windows[whole, 1:] * windows[whole, :-1], axis=1)
+        out[whole + BARS - 1] = x[whole + BARS - 1] / np.sqrt(np.where(mean > 0.0, mean, np.nan))
         kept[domain, pair] = out
     return kept[domain, pair]
 

@@ -37,18 +37,20 @@ def _watched_reference(streams: Streams, name: str, pair: int) -> F8:
 
 def _hourly_reference(name: str, x: F8, age: NDArray[np.int32]) -> F8:
     out = np.full(len(x), np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(x, 60)
+    count = (~np.isnan(windows)).sum(axis=1)
+    whole = np.flatnonzero((count >= needed(60)) & (age[59:] >= 59))
+    if name == "vol":
+        out[whole + 59] = np.sqrt(np.nanmean(windows[whole] ** 2, axis=1) * 60)
+        return out
     place = np.arange(60.0) - 29.5
-    for r in range(59, len(x)):
-        window = x[r - 59 : r + 1]
-        valid = ~np.isnan(window)
-        if age[r] < 59 or valid.sum() < needed(60):
-            continue
-        v = window[valid]
-        if name == "vol":
-            out[r] = np.sqrt((v * v).sum() * 60 / len(v))
-        else:
-            design = np.vander(place[valid], 3)
-            out[r] = 2.0 * np.linalg.lstsq(design, v - v[0], rcond=None)[0][0]
+    full = whole[count[whole] == 60]  # all of these have the same design
+    levels = windows[full] - windows[full, :1]
+    out[full + 59] = 2.0 * (levels @ np.linalg.pinv(np.vander(place, 3))[0])
+    for k in whole[count[whole] < 60].tolist():
+        valid = ~np.isnan(windows[k])
+        v = windows[k, valid]
+        out[k + 59] = 2.0 * np.linalg.lstsq(np.vander(place[valid], 3), v - v[0], rcond=None)[0][0]
     return out
 
 

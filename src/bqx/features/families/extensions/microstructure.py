@@ -111,7 +111,8 @@ class _Market:
 
     @cached_property
     def _side(self) -> F8:
-        return tick_signs(self.change, self.age)
+        """In minutes with a price."""
+        return np.where(np.isnan(self.change), np.nan, tick_signs(self.change, self.age))
 
     def slope(self, a: F8, b: F8, least: float = 0.0) -> F8:
         """Of the line of a on b; NULL where b deviates by at most `least`."""

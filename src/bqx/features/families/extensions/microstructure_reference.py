@@ -28,7 +28,7 @@ def _signs_reference(change: F8) -> F8:
     for k, d in enumerate(change):
         if abs(d) > 1e-9:
             sign = math.copysign(1.0, d)
-        out[k] = sign
+        out[k] = math.nan if math.isnan(d) else sign
     return out
 
 

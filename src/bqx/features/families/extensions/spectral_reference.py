@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +16,27 @@ from bqx.features.support import needed
 F8 = NDArray[np.float64]
 
 N, LONG = 128, 60
+_KEPT: WeakKeyDictionary[Streams, dict[tuple[str, int, int], F8]] = WeakKeyDictionary()
+
+
+def _tables_reference() -> tuple[F8, F8, F8]:
+    """Hann's window; cosines and sines of 2 pi k n / 128, k = 1 .. 64."""
+    at = np.arange(N)
+    angle = 2.0 * np.pi / N * np.outer(np.arange(1, 65), at)
+    return 0.5 - 0.5 * np.cos(2.0 * np.pi * at / N), np.cos(angle), np.sin(angle)
+
+
+HANN_REFERENCE, COSINES_REFERENCE, SINES_REFERENCE = _tables_reference()
 
 
 def _powers_reference(x: F8) -> F8:
     """abs(sum w (x - mean) exp(-2 pi i k n / 128))^2 for k = 1 .. 64; a hole has no term. NaN where all are equal."""
-    at = np.arange(N)
     valid = ~np.isnan(x)
     if len(x) < N or valid.sum() < needed(N) or np.ptp(x[valid]) <= 1e-9:
         return np.full(64, np.nan)
     mean = math.fsum(x[valid]) / int(valid.sum())
-    z = (0.5 - 0.5 * np.cos(2.0 * np.pi * at / N)) * np.where(valid, x - mean, 0.0)
-    angle = 2.0 * np.pi * np.outer(np.arange(1, 65), at) / N
-    return np.asarray((np.cos(angle) @ z) ** 2 + (np.sin(angle) @ z) ** 2)
+    z = HANN_REFERENCE * np.where(valid, x - mean, 0.0)
+    return np.asarray((COSINES_REFERENCE @ z) ** 2 + (SINES_REFERENCE @ z) ** 2)
 
 
 def _harmonic_reference(p: F8) -> float:
@@ -44,9 +54,17 @@ def _second_reference(p: F8) -> float:
 
 def make_reference(domain: Domain) -> Reference:
     def reference(streams: Streams, column: str, row: int, pair: int) -> float:
-        change = streams.stream(domain).change[row - int(streams.panel.grid.seg_age[row]) : row + 1, pair]
+        start = row - int(streams.panel.grid.seg_age[row])
+        change, kept = streams.stream(domain).change[:, pair], _KEPT.setdefault(streams, {})
+
+        def powers(at: int) -> F8:
+            """Of the window that ends at a row."""
+            if (domain, at, pair) not in kept:
+                kept[domain, at, pair] = _powers_reference(change[max(start, at - N + 1) : at + 1])
+            return kept[domain, at, pair]
+
         if column in ("fft_power_trend", "fft_freq_stability"):
-            found = [_powers_reference(change[: len(change) - k][-N:]) for k in range(LONG - 1, -1, -1)]
+            found = [powers(at) for at in range(row - LONG + 1, row + 1)]
             known = np.array([k for k, p in enumerate(found) if not np.isnan(p[0])])
             if column == "fft_power_trend":
                 y = np.array([math.log(math.fsum(found[k])) for k in known])
@@ -54,7 +72,7 @@ def make_reference(domain: Domain) -> Reference:
                 return math.fsum(x * (y - y[0])) / math.fsum(x * x)
             tops = np.array([(np.argmax(found[k]) + 1) / N for k in known])
             return 1.0 / (1.0 + float(np.std(tops, ddof=1)) / float(np.mean(tops)))
-        power = _powers_reference(change[-N:])
+        power = powers(row)
         p = power / math.fsum(power)
         some = p[p > 0.0]
         other: dict[str, Callable[[], float]] = {

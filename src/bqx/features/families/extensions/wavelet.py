@@ -99,7 +99,9 @@ def _largest(energies: Sequence[F8]) -> F8:
 def _coherence(one: F8, two: F8, age: I4) -> F8:
     now, then, out = np.empty(one.shape), np.empty(one.shape), np.empty(one.shape)
     lagged_pairs(np.abs(one), age, DELAY, now, then)
-    correlations(then, np.abs(two), age, inner(2), inner(2), out)
+    size = np.abs(two)
+    null = np.isnan(then) | np.isnan(size)
+    correlations(np.where(null, np.nan, then), np.where(null, np.nan, size), age, inner(2), inner(2), out)
     return out
 
 
