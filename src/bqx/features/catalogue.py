@@ -36,7 +36,10 @@ FAMILIES = (
 )
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 
-EXTENSIONS: tuple[str, ...] = ()
+EXTENSIONS: tuple[str, ...] = (
+    "reg",
+    "parabolic",
+)
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 
 

@@ -174,6 +174,7 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "places.places": lambda b: (b.close, b.high, b.low, b.age, {5: 5, 90: 81}, {14: 14, 90: 81}),
     "products.correlations": lambda b: (b.change, b.change * b.change, b.age, 60, 54, _out(b)),
     "quadratic.parabola": lambda b: (b.close, b.age, 60, 54),
+    "parabola_terms.parabola_terms": lambda b: (b.close, b.age, 200, 150, 4, True, (b.segment, b.ends)),
     "quantiles.order_statistics": lambda b: (b.change, b.age, 60, 54, np.array([5, 50, 75], dtype=np.int64), True),
     "range_volatility.range_measures": lambda b: (
         range_terms((b.open, b.high, b.low, b.close), b.fill_run, b.age), b.age, 60, 50,
@@ -207,6 +208,7 @@ VARIANTS: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "smooth.smooth": lambda b: (b.change, b.age, b.segment, b.none, 0.05, 20, 60, 200),
     "lines.slope": lambda b: (np.abs(b.change), b.age, 300, 270, True),
     "hac.slope_t": lambda b: (b.change, b.age, 60, 54, 3, False),
+    "parabola_terms.parabola_terms": lambda b: (b.change, b.age, 60, 54, 3, False),
     "reversion.half_life": lambda b: (b.close, b.age, b.segment, b.none, 60, (54.0, 54.0), True),
     "robust_ratio.robust_ratio": lambda b: (b.change, b.age, 300, 30, 270.0, False),
     "ranks.percentile_rank": lambda b: (b.volume, 120, 100),
