@@ -39,6 +39,7 @@ FAMILIES = (
 EXTENSIONS: tuple[str, ...] = (
     "reg",
     "parabolic",
+    "compare",
 )
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 
