@@ -40,6 +40,7 @@ EXTENSIONS: tuple[str, ...] = (
     "reg",
     "parabolic",
     "compare",
+    "crosswindow",
 )
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 

@@ -73,7 +73,8 @@ def _shapes() -> Iterator[Feature]:
     for name, of in terms.items():
         seen = All((PRICE, M, sixty)) if name == "b" else sixty
         what = "R^2" if name == "r2" else name
-        yield _feature(f"{name}_diff_60", "–", f"{what} of y - of M, normalised parabolas of 60 bars", seen, partial(Comparison.shape, of=of), SIGNED if name == "r2" else FREE)  # fmt: skip
+        yield _feature(f"{name}_diff_60", "–", f"{what} of y - of M, normalised parabolas of 60 bars", seen,
+                       partial(Comparison.shape, of=of), SIGNED if name == "r2" else FREE)  # fmt: skip
     for w in (20, 60):
         yield _feature(f"var_ratio_{w}", "–", f"ln(sd(M) / sd(dy)), {w} bars", All((_window(M, w), _window(PRICE, w))),
                        partial(Comparison.var_ratio, w=w))  # fmt: skip

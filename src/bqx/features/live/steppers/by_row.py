@@ -35,6 +35,7 @@ BY_ROW |= {
     "panel_ranks.breadth",
     "panel_ranks.panel_measures",
     "peaks.on_grid",
+    "softmax.first_weight",
 }
 
 BY_ROW |= {
