@@ -41,6 +41,7 @@ EXTENSIONS: tuple[str, ...] = (
     "parabolic",
     "compare",
     "crosswindow",
+    "multiscale",
 )
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 

@@ -184,6 +184,7 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "memory.correlations_across": lambda b: (b.change, b.change * b.change, b.age, 200, 150),
     "causation.improvement": lambda b: (b.close, b.change, 15, 16, 12),
     "causation.transfer_entropy": lambda b: (_codes(b), 240, 200),
+    "scaled.scaled": lambda b: (b.close, b.high - b.close, b.close - b.low, b.age, 10, (b.segment, b.ends)),
     "parabola_terms.parabola_terms": lambda b: (b.close, b.age, 200, 150, 4, True, (b.segment, b.ends)),
     "quantiles.order_statistics": lambda b: (b.change, b.age, 60, 54, np.array([5, 50, 75], dtype=np.int64), True),
     "range_volatility.range_measures": lambda b: (

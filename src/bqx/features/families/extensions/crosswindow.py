@@ -137,8 +137,8 @@ def _serial(seen: _Seen) -> Iterator[Feature]:
     y, x = seen.other("returns_std", "retz_60"), seen.other("returns_std", "retz_15")
     all_five = All((y, *(Lag(z, k * EVERY, "SEG") for z in (y, x) for k in (1, 2))))
     yield _feature("granger_w15_w60", "–", f"ln F of two past values of retz_15 added to a constant and two of "
-                   f"retz_60, {SAMPLES} samples every {EVERY} bars", Samples(all_five, SAMPLES, EVERY), CrossWindow.granger,
-                   policy="XGAP", undefined=UNSURE, source="Granger 1969")  # fmt: skip
+                   f"retz_60, {SAMPLES} samples every {EVERY} bars", Samples(all_five, SAMPLES, EVERY),
+                   CrossWindow.granger, policy="XGAP", undefined=UNSURE, source="Granger 1969")  # fmt: skip
     moved = seen.moved(15)
     yield _feature("information_flow", "nat", f"plug-in transfer entropy of the sign of y(s-15) - y(s-30) to that of "
                    f"y(s) - y(s-15), given that one bar before, {LONGER} bars",
@@ -164,7 +164,8 @@ def _states(seen: _Seen) -> Iterator[Feature]:
     yield _feature("window_weight_w15", "0–1", f"e^|lin_t| of W = 15 / sum of those of W = {four}", seen.lines("lin_t"),
                    CrossWindow.weight, SHARE)  # fmt: skip
     yield _feature("shock_transmission", "−1–1", f"correlation of |resid_end(s-15)|, W = 15, and RV_60(s) over "
-                   f"{LONGER} bars", _later(early, 15, late, LONGER, "XGAP"), CrossWindow.shocks, SIGNED, "XGAP")  # fmt: skip
+                   f"{LONGER} bars", _later(early, 15, late, LONGER, "XGAP"), CrossWindow.shocks, SIGNED,
+                   "XGAP")  # fmt: skip
 
 
 def _features(domain: Domain) -> tuple[Feature, ...]:
