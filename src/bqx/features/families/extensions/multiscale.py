@@ -62,8 +62,9 @@ def _features(domain: Domain, s: int) -> Iterator[Feature]:
     yield _feature("ac1_20", "−1–1", f"correlation of changes of {s} bars with those before, {SPREAD} pairs",
                    Samples(Lag(moved, s, "XGAP"), SPREAD, s), _part(3), SIGNED, undefined=FLAT)  # fmt: skip
     yield _feature("rsi_14", "0–100", f"100 U / (U + D), Wilder means over 14 of rises and falls, {WILDER_PATH} "
-                   f"changes of {s} bars", Samples(moved, WILDER_PATH, s, now=True), _part(4), (0.0, 100.0), "nothing rose",
-                   "50 where nothing moved, NULL where what moved has faded below 1e-9 bps", "Wilder 1978")  # fmt: skip
+                   f"changes of {s} bars", Samples(moved, WILDER_PATH, s, now=True), _part(4), (0.0, 100.0),
+                   "nothing rose", "50 where nothing moved, NULL where what moved has faded below 1e-9 bps",
+                   "Wilder 1978")  # fmt: skip
     yield _feature("macd_hist", "bps", f"EMA_12 - EMA_26 less its EMA_9, {PATH} closes {s} bars apart",
                    Samples(level, PATH, s, now=True), _part(5), zero=STILL, source="Appel 2005")  # fmt: skip
     yield _feature("atr_14", "bps", f"Wilder mean over 14 of true ranges, {WILDER_PATH} bars of {s} minutes; a bar "
@@ -75,7 +76,8 @@ def _features(domain: Domain, s: int) -> Iterator[Feature]:
                    All((Window(level, 30, "SEG"), ten)), Scale.mean_gap, zero=STILL)  # fmt: skip
     step: Support = PRICE if domain == "rate" else Lag(level, 1, "SEG")
     yield _feature("vol_1m_vs_scale", "–", f"ln(sd_60(d{y}) sqrt({s}) / vol_20)",
-                   All((Window(step, 60, "SEG"), spread)), Scale.vol_ratio, undefined="NULL where one of the two is 0")  # fmt: skip
+                   All((Window(step, 60, "SEG"), spread)), Scale.vol_ratio,
+                   undefined="NULL where one of the two is 0")  # fmt: skip
     trends = All((minutes, ten))
     yield _feature("trend_agreement", "code", f"sign of lin_t over 30 bars times that over 10 closes {s} bars apart",
                    trends, Scale.agreement, SIGNED, "a slope of exactly 0", FLAT, dtype="i2")  # fmt: skip
