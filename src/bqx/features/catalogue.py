@@ -37,6 +37,11 @@ FAMILIES = (
 """Modules of `families/`, in the order their datasets are built and listed; each has DATASETS, or DATASET."""
 
 EXTENSIONS: tuple[str, ...] = (
+    "reg",
+    "parabolic",
+    "compare",
+    "crosswindow",
+    "multiscale",
     "spectral",
     "wavelet",
     "ssa",

@@ -104,6 +104,13 @@ def _out(bars: Bars) -> F8:
 
 
 TERCILES = (-0.5, -0.2, 0.2, 0.5)
+
+
+def _codes(bars: Bars) -> F8:
+    """Whole numbers 0 .. 26."""
+    return np.mod(np.rint(np.abs(bars.change) * 10.0), 27.0)
+
+
 CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "adjustment.adjustment": lambda b: (b.close, b.high - 0.5 * b.close, b.age, 200, 150),
     "adjustment.nearer": lambda b: (b.close, b.age, 20),
@@ -184,6 +191,11 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "places.places": lambda b: (b.close, b.high, b.low, b.age, {5: 5, 90: 81}, {14: 14, 90: 81}),
     "products.correlations": lambda b: (b.change, b.change * b.change, b.age, 60, 54, _out(b)),
     "quadratic.parabola": lambda b: (b.close, b.age, 60, 54),
+    "memory.correlations_across": lambda b: (b.change, b.change * b.change, b.age, 200, 150),
+    "causation.improvement": lambda b: (b.close, b.change, 15, 16, 12),
+    "causation.transfer_entropy": lambda b: (_codes(b), 240, 200),
+    "scaled.scaled": lambda b: (b.close, b.high - b.close, b.close - b.low, b.age, 10, (b.segment, b.ends)),
+    "parabola_terms.parabola_terms": lambda b: (b.close, b.age, 200, 150, 4, True, (b.segment, b.ends)),
     "quantiles.order_statistics": lambda b: (b.change, b.age, 60, 54, np.array([5, 50, 75], dtype=np.int64), True),
     "range_volatility.range_measures": lambda b: (
         range_terms((b.open, b.high, b.low, b.close), b.fill_run, b.age), b.age, 60, 50,
@@ -221,6 +233,7 @@ VARIANTS: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "smooth.smooth": lambda b: (b.change, b.age, b.segment, b.none, 0.05, 20, 60, 200),
     "lines.slope": lambda b: (np.abs(b.change), b.age, 300, 270, True),
     "hac.slope_t": lambda b: (b.change, b.age, 60, 54, 3, False),
+    "parabola_terms.parabola_terms": lambda b: (b.change, b.age, 60, 54, 3, False),
     "reversion.half_life": lambda b: (b.close, b.age, b.segment, b.none, 60, (54.0, 54.0), True),
     "robust_ratio.robust_ratio": lambda b: (b.change, b.age, 300, 30, 270.0, False),
     "ranks.percentile_rank": lambda b: (b.volume, 120, 100),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bqx.base.errors import ModelRefused, ServeError
+from bqx.features.catalogue import extensions
 from bqx.research.candidates import LAG_PROFILES, Candidate, candidates
 from bqx.serve.api.model_sources import Located, ModelSource
 
@@ -110,7 +111,7 @@ def columns_of(names: tuple[str, ...], where: str = "") -> tuple[Candidate, ...]
     """Candidates by name, of any lag profile; ModelRefused for one that does not exist."""
     known: dict[str, Candidate] = {}
     for profile in LAG_PROFILES:
-        known |= {c.name: c for c in candidates(profile)}
+        known |= {c.name: c for c in candidates(profile, tuple(extensions()))}
     try:
         return tuple(known[name] for name in names)
     except KeyError as error:

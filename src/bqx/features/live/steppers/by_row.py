@@ -26,11 +26,11 @@ BY_ROW |= {
     "legs.share",
     "levels.levels",
     "logs.logarithm",
-    "market_model.factor",
     "loops.exponential",
     "loops.loops",
     "loops.share_below",
     "loops.strengths",
+    "market_model.factor",
     "mathfun.log_ratio",
     "mathfun.turn",
     "members.member_mean",
@@ -43,6 +43,7 @@ BY_ROW |= {
     "panel_ranks.breadth",
     "panel_ranks.panel_measures",
     "peaks.on_grid",
+    "softmax.first_weight",
     "wavelets.reach",
 }
 
