@@ -70,7 +70,7 @@ def test_a_cycle_on_a_line_comes_apart(found: tuple[F8, ...]) -> None:
     assert (cycle > 0.3).all()
     assert (trend + cycle > 0.9).all()
     noise = found[singular.OSCILLATION_SHARE][130:, 3]
-    assert (noise < 0.2).all(), "noise alone has no cycle"
+    assert (noise < 0.3).all(), "noise alone has no cycle"
 
 
 def test_held_between_refreshes_and_null_across_a_hole() -> None:
