@@ -42,6 +42,7 @@ EXTENSIONS: tuple[str, ...] = (
     "compare",
     "crosswindow",
     "multiscale",
+    "term_covariance",
 )
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 
