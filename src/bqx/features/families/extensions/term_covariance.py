@@ -69,15 +69,28 @@ def _make_compute(domain: Domain) -> Compute:
     return compute
 
 
+def _terms_reference(windows: F8, parts: Sequence[Part]) -> F8:
+    """Terms of windows (count, BARS): nested fits in plain powers, all at once where no level is missing."""
+    whole = ~np.isnan(windows).any(axis=1)
+    out = np.full((len(windows), len(parts)), np.nan)
+    x = (np.arange(BARS, dtype=float) - (BARS - 1)) / BARS
+    v = (windows[whole] - windows[whole].mean(axis=1, keepdims=True)).T
+    line, curve = (np.linalg.lstsq(np.vander(x, k), v, rcond=None)[0][-1] for k in (2, 3))
+    at = {"linear": line, "quadratic": curve - line, "residual": v[-1] - curve}
+    out[whole] = np.column_stack([at[part] for part in parts])
+    for k in np.flatnonzero(~whole):
+        if (~np.isnan(windows[k])).sum() >= needed(BARS):
+            out[k] = [terms_reference(windows[k], part) for part in parts]
+    return out
+
+
 def _make_reference(domain: Domain) -> Reference:
     def reference(streams: Streams, column: str, row: int, pair: int) -> float:
         kind, *parts = parse(column)
         y = streams.stream(domain).close[row - 2 * BARS + 2 : row + 1, pair]
-        windows = [y[k : k + BARS] for k in range(BARS)]
-        known = [w for w in windows if (~np.isnan(w)).sum() >= needed(BARS)]
-        terms = np.array([[terms_reference(w, part) for part in parts] for w in known])
+        terms = _terms_reference(np.lib.stride_tricks.sliding_window_view(y, BARS), parts)
         terms = terms[~np.isnan(terms).any(axis=1)]
-        return float(np.cov(terms.T)[0, 1] if kind == "cov" else np.corrcoef(terms.T)[0, 1])
+        return float(np.asarray(np.cov(terms.T))[0, 1] if kind == "cov" else np.asarray(np.corrcoef(terms.T))[0, 1])
 
     return reference
 
