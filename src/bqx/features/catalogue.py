@@ -186,7 +186,6 @@ def describe(home: Dataset, item: Column) -> dict[str, Any]:
         "policy": item.policy,
         "stage": home.stage,
         "counted": home.counted,
-        "extension": home.extension,
         "inherited": home.inherited,
         "laggable": home.laggable,
         "signal_domain": home.signal_domain(item.name),
