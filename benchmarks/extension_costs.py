@@ -73,7 +73,7 @@ def _streams(project: Project, home: Dataset, pairs: tuple[str, ...]) -> Streams
     """Streams of the wanted days and of all the dataset looks back on."""
     calendar, start = project.calendar, END - DAYS * DAY
     begin = earliest(home, start, calendar)
-    frames = {pair: project.bars.read(pair, begin, END) for pair in pairs}
+    frames = project.bars.read(pairs, begin, END)
     found = {p: find_baseline(f, begin) for p, f in frames.items()}
     baseline = {p: (1, *b) for p, b in found.items() if b is not None}
     panel = make_panel(frames, pairs, calendar.grid(begin, END), quotes=True)
