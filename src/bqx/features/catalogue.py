@@ -83,6 +83,8 @@ def switched_on(names: tuple[str, ...]) -> Mapping[str, Dataset]:
 
     Raises ConfigError for a name that is none of them.
     """
+    if not names:  # nothing of extensions is even imported
+        return {}
     chosen: set[str] = set()
     for name in names:
         found = _extensions_named(name)
