@@ -1,5 +1,4 @@
-"""python -m benchmarks.profile [--quick] [--pairs N] [--extensions]: cost of every column over a month; the forecasts'
-first basis. With --extensions those of the families beside the catalogue, which no forecast is based on."""
+"""python -m benchmarks.profile [--quick] [--pairs N]: cost of every column over a month; the forecasts' first basis."""
 
 from __future__ import annotations
 
@@ -20,22 +19,20 @@ from bqx.build.ledger import Ledger
 from bqx.build.profile import profile
 from bqx.build.project import Project
 from bqx.build.run import build, plan
-from bqx.features.catalogue import extensions
 from bqx.market.pairs import PAIRS
 
 SHIPPED = ROOT / "src" / "bqx" / "build" / "costs.json"
 
 
-def measure(folder: Path, pairs: tuple[str, ...], only: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """Build once to compile, again to measure, forecast and build a third time to see how well it was forecast. only :
-    datasets, all of the catalogue unless given; extensions are on."""
-    project = Project.open(prepare(folder / "p", pairs), overrides={"features.extensions": "all"} if only else None)
-    month = Choice(None, only, first_month=MONTH, last_month=MONTH)
-    build(project, Choice(pairs[:1], only, first_month=MONTH, last_month=MONTH))
+def measure(folder: Path, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Build once to compile, again to measure, forecast and build a third time to see how well it was forecast."""
+    project = Project.open(prepare(folder / "p", pairs))
+    month = Choice(None, None, first_month=MONTH, last_month=MONTH)
+    build(project, Choice(pairs[:1], None, first_month=MONTH, last_month=MONTH))
     build(project, month, force=True)
     forecast, _ = plan(project, month, force=True)
     report = build(project, month, force=True)
-    columns = profile(project, Choice(None, only), note=lambda name: print(name, file=sys.stderr))
+    columns = profile(project, note=lambda name: print(name, file=sys.stderr))
     costs = Ledger(project.manifest).costs()
     project.close()
     assert costs is not None
@@ -54,19 +51,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="four pairs; prints, writes nothing")
     parser.add_argument("--pairs", type=int, default=len(PAIRS), help="the first N pairs (default all 28)")
-    parser.add_argument("--extensions", action="store_true", help="of extensions alone, into a file of their own")
     args = parser.parse_args()
-    only = tuple(extensions()) if args.extensions else None
     with tempfile.TemporaryDirectory(prefix="bqx-profile-") as folder:
-        result = measure(Path(folder), PAIRS[: 4 if args.quick else args.pairs], only)
+        result = measure(Path(folder), PAIRS[: 4 if args.quick else args.pairs])
     text = json.dumps(result, indent=1) + "\n"
     if args.quick:
         print(text)
-        return 0
-    if args.extensions:
-        found = {k: v for k, v in result.items() if k != "costs"}
-        (RESULTS / "profile-extensions.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(f"written: {RESULTS / 'profile-extensions.json'}")
         return 0
     (RESULTS / "profile.json").write_text(text, encoding="utf-8")
     SHIPPED.write_text(json.dumps({"costs": result["costs"]}, indent=1) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from bqx.ops.family_page import families, family_page, index_page
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PROFILES = [ROOT / "benchmarks" / "results" / f"{name}.json" for name in ("profile", "profile-extensions")]
+PROFILES = [ROOT / "benchmarks" / "results" / f"{name}.json" for name in ("profile", "extension_costs")]
 
 
 def measured() -> dict[tuple[str, str], dict[str, Any]]:

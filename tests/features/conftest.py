@@ -24,6 +24,7 @@ END = _minute_of(datetime(2024, 3, 16, tzinfo=UTC))
 
 FEWER = {
     "error_correction_dual": tuple(p for p in PAIRS if "eur" in p or "usd" in p),
+    "arbitrage_dual": tuple(p for p in PAIRS if "eur" in p or "usd" in p),
     "health_dual": ("audnzd", "eurgbp"),
 }
 """Panel datasets that see months back, and pairs enough for each of their columns: 13 hold all groups of EURUSD."""
@@ -41,10 +42,10 @@ def long_world(long_frames: dict[str, pl.DataFrame], holiday_calendar: Calendar)
     return World(long_frames, holiday_calendar, _minute_of(datetime(2023, 12, 26, tzinfo=UTC)))
 
 
-def make_panel_world(calendar: Calendar, days: int) -> World:
-    """All 28 pairs over `days` days before the end of `world`."""
+def make_panel_world(calendar: Calendar, days: int, pairs: tuple[str, ...] = PAIRS) -> World:
+    """Some pairs, all 28 unless told, over `days` days before the end of `world`."""
     start = calendar.segment_start(END - days * DAY)
-    return World(panel_frames(calendar, start, END), calendar, trading_day_after(calendar, start))
+    return World(panel_frames(calendar, start, END, pairs), calendar, trading_day_after(calendar, start))
 
 
 def make_events(world: World) -> Schedule:
@@ -88,7 +89,7 @@ def world_for(world: World, long_world: World, panel_world: World) -> Callable[[
         days = days_needed(home, world.calendar, world.span[1])
         if home.name in FEWER:
             if home.name not in fewer:
-                fewer[home.name] = make_panel_world(world.calendar, days).only(FEWER[home.name])
+                fewer[home.name] = make_panel_world(world.calendar, days, FEWER[home.name])
             return fewer[home.name]
         if "panel" in home.uses:
             if days not in panels:

@@ -42,6 +42,7 @@ EXTENSIONS: tuple[str, ...] = (
     "compare",
     "crosswindow",
     "multiscale",
+    "term_covariance",
     "spectral",
     "wavelet",
     "ssa",
@@ -93,6 +94,8 @@ def switched_on(names: tuple[str, ...]) -> Mapping[str, Dataset]:
 
     Raises ConfigError for a name that is none of them.
     """
+    if not names:  # nothing of extensions is even imported
+        return {}
     chosen: set[str] = set()
     for name in names:
         found = _extensions_named(name)
@@ -196,7 +199,6 @@ def describe(home: Dataset, item: Column) -> dict[str, Any]:
         "policy": item.policy,
         "stage": home.stage,
         "counted": home.counted,
-        "extension": home.extension,
         "inherited": home.inherited,
         "laggable": home.laggable,
         "signal_domain": home.signal_domain(item.name),

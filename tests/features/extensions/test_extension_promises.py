@@ -1,4 +1,7 @@
-"""P1-P4, T2-T14 and live parity for every extension: what `test_promises.py` and `live/` ask of the catalogue."""
+"""P1-P4, T2-T14 and live parity for every extension: what `test_promises.py` and `live/` ask of the catalogue.
+
+Over fewer days than there, for time's sake; `make soak CHECK=promises` takes three months of them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bqx.features.catalogue import EXTENSIONS, extensions
+from bqx.features.catalogue import EXTENSIONS, earliest, extensions
 from bqx.features.checks import CHECKS, World
+from bqx.features.checks.reach import LEAST_DAYS, days_of, warmup
 from bqx.features.declare import Dataset
 from bqx.features.live.check import check_live
 from bqx.features.live.dataset import twin
@@ -21,16 +25,26 @@ RECOMPUTED: frozenset[str] = frozenset()
 """Datasets that live recomputes, for a kernel of theirs has no stepper."""
 
 
+DAYS, VALUES = 17, 5_000
+"""Days of the shortest world, with a month's end, a holiday, a change of clocks and holes; bars with values."""
+
+
 @pytest.fixture(scope="module")
-def worlds(world_for: Callable[[Dataset], World]) -> Callable[[Dataset], World]:
-    """A world of the catalogue's tests, two of its pairs where a pair sees itself alone."""
-    made: dict[int, World] = {}
+def worlds(world: World, world_for: Callable[[Dataset], World]) -> Callable[[Dataset], World]:
+    """As many of the last days of two pairs as a dataset needs; all that the catalogue's tests have for panels."""
+    made: dict[tuple[int, int], World] = {}
+    calendar, end = world.calendar, world.span[1]
+    start = calendar.segment_start(end - 1)
 
     def choose(home: Dataset) -> World:
-        whole = world_for(home)
         if "panel" in home.uses:
-            return whole
-        return made.setdefault(id(whole), whole.only(whole.pairs[:2]))
+            return world_for(home)
+        seen = calendar.ordinal(start) - calendar.ordinal(earliest(home, start, calendar))
+        days = max(DAYS, days_of(max(seen, warmup(home)) + VALUES, calendar, end))
+        whole = world if days <= LEAST_DAYS else world_for(home)
+        if (id(whole), days) not in made:
+            made[id(whole), days] = whole.only(whole.pairs[:2]).recent(days)
+        return made[id(whole), days]
 
     return choose
 

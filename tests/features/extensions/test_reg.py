@@ -66,7 +66,7 @@ def test_against_libraries(w: int) -> None:
                 assert found["r2"][r, j] == pytest.approx(fit.rsquared, rel=1e-9)
                 assert found["rmse"][r, j] == pytest.approx(np.sqrt(fit.ssr / (w - 3)), rel=1e-9)
                 hac += 1
-    assert compared > 30 and hac > 8
+    assert compared > 30 and hac > 5
 
 
 def test_terms_do_not_lean_on_each_other() -> None:

@@ -95,8 +95,9 @@ class Artefact:
         from bqx.features.catalogue import extensions
         from bqx.research.candidates import catalogue_version, wider_in
 
-        then = self.manifest["catalogue_version"]
-        now = catalogue_version(tuple(name for name in wider_in(then) if name in extensions()))
+        then = str(self.manifest["catalogue_version"])
+        wider = wider_in(then)
+        now = catalogue_version(tuple(name for name in wider if name in extensions()) if wider else ())
         if then != now:
             raise ArtefactError(
                 f"the model of {self.pair} was trained on catalogue {then}, this bqx computes {now}",

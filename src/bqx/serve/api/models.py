@@ -111,7 +111,9 @@ def columns_of(names: tuple[str, ...], where: str = "") -> tuple[Candidate, ...]
     """Candidates by name, of any lag profile; ModelRefused for one that does not exist."""
     known: dict[str, Candidate] = {}
     for profile in LAG_PROFILES:
-        known |= {c.name: c for c in candidates(profile, tuple(extensions()))}
+        known |= {c.name: c for c in candidates(profile)}
+    if any(name not in known for name in names):
+        known |= {c.name: c for c in candidates("seed", tuple(extensions()))}
     try:
         return tuple(known[name] for name in names)
     except KeyError as error:

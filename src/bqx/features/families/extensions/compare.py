@@ -18,6 +18,7 @@ from bqx.features.families.bollinger import DATASETS as BOLLINGER
 from bqx.features.families.extensions.compare_reference import reference
 from bqx.features.families.extensions.compare_series import BEFORE, FAR, RANKED, Comparison
 from bqx.features.families.extensions.parabolic_series import Shapes
+from bqx.features.families.extensions.samples_support import Earlier
 from bqx.features.families.momentum import DATASETS as MOMENTUM
 from bqx.features.families.regime_vol import DATASETS as REGIME_VOL
 from bqx.features.streams import PRICE, WINDOWS, Streams, momentum_support
@@ -82,7 +83,7 @@ def _shapes() -> Iterator[Feature]:
         yield _feature(f"{name}_diff_60", "–", f"{what} of M - {what} of dy, 60 bars", sixty,
                        partial(Comparison.moment, part=part))  # fmt: skip
     for k in (0, 1, 5, 15):
-        both = All((Lag(PRICE, k, "SEG"), M)) if k else All((PRICE, M))
+        both = All((Earlier(PRICE, k), M)) if k else All((PRICE, M))
         yield _feature(f"xcorr_lag_{k}", "−1–1", f"correlation of dy(t-{k}) and M(t), 60 bars" if k else
                        "correlation of dy(t) and M(t), 60 bars", _window(both, 60), partial(Comparison.cross, k=k),
                        SIGNED)  # fmt: skip

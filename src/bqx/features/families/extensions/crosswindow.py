@@ -26,7 +26,7 @@ from bqx.features.families.extensions.crosswindow_series import (
     SAMPLES,
     CrossWindow,
 )
-from bqx.features.families.extensions.samples_support import Samples
+from bqx.features.families.extensions.samples_support import Earlier, Samples
 from bqx.features.families.momentum import DATASETS as MOMENTUM
 from bqx.features.families.regime_trend import DATASETS as REGIME_TREND
 from bqx.features.families.returns import DATASETS as RETURNS
@@ -79,7 +79,7 @@ class _Seen:
 
 
 def _later(early: Support, bars: int, late: Support, window: int, policy: Policy) -> Support:
-    return Window(All((Lag(early, bars, "SEG"), late)), window, policy)
+    return Window(All((Earlier(early, bars), late)), window, policy)
 
 
 def _moves(seen: _Seen) -> Iterator[Feature]:
@@ -102,7 +102,7 @@ def _volatilities(seen: _Seen) -> Iterator[Feature]:
     yield _feature("vol_transmission_short_long", "−1–1", f"correlation of ln RV_15(s-15) and ln RV_60(s) over "
                    f"{LONGER} bars", _later(short, 15, long, LONGER, "XGAP"), CrossWindow.transmission, SIGNED, "XGAP",
                    undefined=STOOD)  # fmt: skip
-    triple = All((long, Lag(short, 60, "SEG"), Lag(long, 60, "SEG")))
+    triple = All((long, Earlier(short, 60), Earlier(long, 60)))
     yield _feature("vol_spillover", "–", "coefficient of ln RV_15(s-60), least squares of ln RV_60(s) on it and on ln "
                    f"RV_60(s-60), {LONGER} bars", Window(triple, LONGER, "XGAP"), CrossWindow.spillover, policy="XGAP",
                    undefined=STOOD, source="Corsi 2009")  # fmt: skip
@@ -135,14 +135,14 @@ def _serial(seen: _Seen) -> Iterator[Feature]:
     yield _feature("dependency_lag", "bars", f"k of the largest {memory}", pairs,
                    partial(CrossWindow.dependency, part=1), (1.0, float(len(LAGS))), dtype="i2")  # fmt: skip
     y, x = seen.other("returns_std", "retz_60"), seen.other("returns_std", "retz_15")
-    all_five = All((y, *(Lag(z, k * EVERY, "SEG") for z in (y, x) for k in (1, 2))))
+    all_five = All((y, *(Earlier(z, k * EVERY) for z in (y, x) for k in (1, 2))))
     yield _feature("granger_w15_w60", "–", f"ln F of two past values of retz_15 added to a constant and two of "
                    f"retz_60, {SAMPLES} samples every {EVERY} bars", Samples(all_five, SAMPLES, EVERY),
                    CrossWindow.granger, policy="XGAP", undefined=UNSURE, source="Granger 1969")  # fmt: skip
     moved = seen.moved(15)
     yield _feature("information_flow", "nat", f"plug-in transfer entropy of the sign of y(s-15) - y(s-30) to that of "
                    f"y(s) - y(s-15), given that one bar before, {LONGER} bars",
-                   Window(All((moved, Lag(moved, 15, "SEG"), Lag(moved, 1, "SEG"))), LONGER, "XGAP"),
+                   Window(All((moved, Earlier(moved, 15), Earlier(moved, 1))), LONGER, "XGAP"),
                    CrossWindow.information, (0.0, log_ratio(3.0, 1.0)), "XGAP",
                    "nothing that the past bar does not say", "", "Schreiber 2000")  # fmt: skip
     yield _feature("predictive_power_decay", "/lag", f"least-squares slope of {memory}, on k", pairs, CrossWindow.decay)

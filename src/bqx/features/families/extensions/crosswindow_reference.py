@@ -35,7 +35,7 @@ def _correlation_reference(a: F8, b: F8) -> float:
 
 
 def _share_reference(values: list[float]) -> float:
-    rises, falls = sum(v > 0 for v in values), sum(v < 0 for v in values)
+    rises, falls = sum(v > 1e-9 for v in values), sum(v < -1e-9 for v in values)
     return max(rises, falls, len(values) - min(rises, falls)) / len(values)
 
 

@@ -37,7 +37,8 @@ LONG, LONGER = 240, 480
 LAGS = tuple(range(1, 31))
 EVERY, SAMPLES = 15, 32
 """Bars between the observations of Granger's test, and how many of them 480 bars hold."""
-STILL = 1e-9
+STILL, NOTHING = 1e-9, 1e-9
+"""bps below which nothing moved; what is rounding of a ratio or a curvature."""
 
 _LOGS = [log_ratio(float(w), 1.0) for w in LINES]
 _AWAY = [x - sum(_LOGS) / len(_LOGS) for x in _LOGS]
@@ -49,9 +50,9 @@ LAG_WEIGHTS = [(k - _MIDDLE) / sum((i - _MIDDLE) * (i - _MIDDLE) for i in LAGS) 
 
 
 def majority(parts: Sequence[F8]) -> F8:
-    """Share of the arrays with the sign that most have; zeros stand with the majority."""
-    rises = total([np.where(np.isnan(x), np.nan, x > 0.0) for x in parts])
-    falls = total([np.where(np.isnan(x), np.nan, x < 0.0) for x in parts])
+    """Share of the arrays with the sign that most have; zeros, and what is rounding, stand with the majority."""
+    rises = total([np.where(np.isnan(x), np.nan, x > NOTHING) for x in parts])
+    falls = total([np.where(np.isnan(x), np.nan, x < -NOTHING) for x in parts])
     return (len(parts) - np.minimum(rises, falls)) / len(parts)
 
 

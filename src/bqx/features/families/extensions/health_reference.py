@@ -58,8 +58,7 @@ def _drift_reference(streams: Streams, name: str, row: int, pair: int) -> float:
     x = _watched_reference(streams, name, pair)
     days = []
     for k in range(21):
-        v = x[row - 1440 * k - 1439 : row - 1440 * k + 1]
-        days.append(math.fsum(v[~np.isnan(v)]) / int((~np.isnan(v)).sum()))
+        days.append(float(np.nanmean(x[row - 1440 * k - 1439 : row - 1440 * k + 1])))
     return (days[0] - math.fsum(days[1:]) / 20) / float(np.std(days[1:], ddof=1))
 
 

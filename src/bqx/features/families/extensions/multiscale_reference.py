@@ -116,7 +116,7 @@ def make_reference(domain: Domain, every: int) -> Reference:
             other_rank = other(streams, "regime_vol", "vol_pct_60", row, pair)
             return float((rank > 1 / 3) + (rank > 2 / 3) == (other_rank > 1 / 3) + (other_rank > 2 / 3))
         path = closes_reference(streams, domain, row, pair, every, 175)
-        path = path - path[-1]
+        path = path - path[~np.isnan(path)][-1]
         stream = streams.stream(domain)
         match column:
             case "sma_gap_10":

@@ -1,4 +1,4 @@
-"""What is sampled every so many rows sees."""
+"""What earlier values, and those sampled every so many rows, see."""
 
 from __future__ import annotations
 
@@ -50,3 +50,28 @@ class Samples(Support):
         if (have := int(self._have(view)[row, pair])) < self._need():
             return f"gap: {have} of {self.count} samples, {self.every} bars apart, are valid, {self._need()} are needed"
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier(Support):
+    """The value `bars` open minutes ago in the segment, whatever is now."""
+
+    of: Support
+    bars: int
+
+    @property
+    def warmup(self) -> int:
+        return self.of.warmup + self.bars
+
+    def earliest(self, at: int, calendar: Calendar) -> int:
+        return self.of.earliest(calendar.segment_start(at), calendar)
+
+    def valid(self, view: View) -> Mask:
+        return shifted(view.mask(self.of), self.bars) & (view.age >= self.bars)
+
+    def why(self, view: View, row: int, pair: int) -> str | None:
+        age = int(view.age[row, 0])
+        if age < self.bars:
+            return f"closure: {self.bars} bars back lies before the segment start ({age} bars ago); policy SEG"
+        reason = self.of.why(view, row - self.bars, pair)
+        return None if reason is None else f"{self.bars} bars back, {reason}"
