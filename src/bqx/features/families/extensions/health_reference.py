@@ -56,9 +56,7 @@ def _hourly_reference(name: str, x: F8, age: NDArray[np.int32]) -> F8:
 
 def _drift_reference(streams: Streams, name: str, row: int, pair: int) -> float:
     x = _watched_reference(streams, name, pair)
-    days = []
-    for k in range(21):
-        days.append(float(np.nanmean(x[row - 1440 * k - 1439 : row - 1440 * k + 1])))
+    days = [float(np.nanmean(x[row - 1440 * k - 1439 : row - 1440 * k + 1])) for k in range(21)]
     return (days[0] - math.fsum(days[1:]) / 20) / float(np.std(days[1:], ddof=1))
 
 
