@@ -10,24 +10,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bqx.features.catalogue import own_datasets
+from bqx.features.catalogue import built_in, own_datasets
 from bqx.ops.catalogue_page import catalogue_page
 from bqx.ops.family_page import families, family_page, index_page
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PROFILE = ROOT / "benchmarks" / "results" / "profile.json"
+PROFILES = [ROOT / "benchmarks" / "results" / f"{name}.json" for name in ("profile", "extension_costs")]
 
 
 def measured() -> dict[tuple[str, str], dict[str, Any]]:
     """Cost of each column, by `python -m benchmarks.profile`."""
-    rows = json.loads(PROFILE.read_text(encoding="utf-8"))["columns"] if PROFILE.exists() else []
+    rows = [row for path in PROFILES if path.exists() for row in json.loads(path.read_text("utf-8"))["columns"]]
     return {(row["dataset"], row["column"]): row for row in rows}
 
 
 def pages() -> dict[str, str]:
     """Path under docs -> text."""
-    homes, costs = list(own_datasets().values()), measured()
+    homes, costs = list(built_in().values()), measured()
     out = {"features.md": index_page(homes), "catalogue.html": catalogue_page(homes, costs)}
     for family, members in families(homes).items():
         out[f"features/{family}.md"] = family_page(family, members, costs)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.soak.state import State
-from bqx.features.catalogue import own_datasets
+from bqx.features.catalogue import built_in, own_datasets
 from bqx.features.checks import CHECKS, CheckResult, World, run
 from bqx.features.declare import Dataset
 from bqx.features.streams import Streams
@@ -35,7 +35,7 @@ def promises(state: State) -> dict[str, Any]:
     pairs = PAIRS[: state.size]
     calendar = Calendar.load()
     frames = simulate(calendar, START, START + DAYS * DAY, seed=state.seed, pairs=pairs, origin_minute=START)
-    return check_all(state, list(own_datasets().values()), World(frames, calendar, START + DAY, tuple(frames)))
+    return check_all(state, list(built_in().values()), World(frames, calendar, START + DAY, tuple(frames)))
 
 
 def check_all(state: State, homes: Sequence[Dataset], world: World) -> dict[str, Any]:

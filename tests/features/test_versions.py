@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bqx.features import versions
-from bqx.features.catalogue import own_datasets
+from bqx.features.catalogue import built_in, own_datasets
 from bqx.features.declare import Column, Dataset
 from bqx.features.support import Lag, Price
 from bqx.features.versions import make_lock, outdated, read_lock, unraised
@@ -18,7 +18,7 @@ HOME = own_datasets()["returns_raw_rate"]
 
 
 def test_the_lock_is_kept() -> None:
-    homes = list(own_datasets().values())
+    homes = list(built_in().values())
     wrong = unraised(read_lock(), homes)
     assert not wrong, "\n".join(wrong)
     stale = outdated(read_lock(), homes)
@@ -74,14 +74,14 @@ def test_words_may_change_and_new_datasets_only_need_the_lock() -> None:
 
 def test_the_script(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(versions, "FILE", tmp_path / "versions.json")
-    monkeypatch.setattr(versions, "own_datasets", lambda: {HOME.name: HOME})
+    monkeypatch.setattr(versions, "built_in", lambda: {HOME.name: HOME})
     assert versions.main([]) == 1
     assert "make versions" in capsys.readouterr().err
     assert versions.main(["--write"]) == 0
     assert versions.main([]) == 0
     assert read_lock() == make_lock([HOME])
     changed = with_first(lambda c: replace(c, formula="something else"))
-    monkeypatch.setattr(versions, "own_datasets", lambda: {HOME.name: changed})
+    monkeypatch.setattr(versions, "built_in", lambda: {HOME.name: changed})
     before = (tmp_path / "versions.json").read_text()
     assert versions.main(["--write"]) == 1, "not before the version is raised"
     assert "set version=2" in capsys.readouterr().err

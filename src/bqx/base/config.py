@@ -92,6 +92,10 @@ cache_gb = 20.0              # ... what of it is kept on this disk after it was 
 codec = "lz4"                # lz4, zstd or uncompressed
 keep_generations = 1         # superseded generations that `bqx store gc` leaves for --as-of
 
+[features]
+extensions = []              # families beside the catalogue, such as ["reg", "wavelet"], or ["all"]; never counted
+# schedule = "events.csv"    # scheduled events and when each was published, for the extension events
+
 [build]
 threads = 0                  # 0: one a core
 memory_gb = 4.0              # a bound for one worker's arrays

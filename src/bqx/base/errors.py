@@ -511,6 +511,9 @@ class PolicyError(CloudError):
 class LeftBehind(CloudError):  # noqa: N818
     code, exit_code, title = "BQX893", 9, "some of a deployment could not be removed"
     next_step = "read each reason and run `bqx cloud destroy` again; until then it may cost money"
+class ScheduleError(BqxError):
+    code, exit_code, title = "BQX915", 4, "the schedule of events cannot be used"
+    next_step = "correct the named line of the file that features.schedule in bqx.toml names"
 
 
 class Unsupported(BqxError):  # noqa: N818

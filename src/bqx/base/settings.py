@@ -121,6 +121,15 @@ class StoreSettings(_Section):
         return self.kind == "postgres" or self.manifest == "postgres"
 
 
+class FeaturesSettings(_Section):
+    """extensions : families beside the catalogue that this project builds, by name, or `all`; see docs/extensions.md.
+    Their names are known to the catalogue, which checks them. schedule : CSV file of events and of when each was
+    published, for the extension `events`; relative to the project."""
+
+    extensions: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ...], BeforeValidator(_as_list)] = ()
+    schedule: str = ""
+
+
 class BuildSettings(_Section):
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     memory_gb: Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)] = 4.0
@@ -157,6 +166,7 @@ class Config(_Section):
 
     project: ProjectSettings = ProjectSettings()
     store: StoreSettings = StoreSettings()
+    features: FeaturesSettings = FeaturesSettings()
     build: BuildSettings = BuildSettings()
     secrets: SecretsSettings = SecretsSettings()
     tracker: TrackerSettings = TrackerSettings()

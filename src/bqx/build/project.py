@@ -14,9 +14,10 @@ from bqx.base.config import CONFIG_NAME, Config, default_toml, load_config
 from bqx.base.errors import BqxError, ProjectError, UsageError
 from bqx.base.runlog import set_level
 from bqx.build.stores import MANIFEST_NAME, open_features, open_files, open_manifest, project_config
-from bqx.features.catalogue import column, datasets
+from bqx.features.catalogue import column, datasets, switched_on
 from bqx.market.calendar import Calendar, minute_of
 from bqx.market.pairs import PAIRS, parse_pair
+from bqx.market.schedule import Schedule, read_schedule
 from bqx.store.bars import BarStore
 from bqx.store.known import known_us
 from bqx.store.registry import Baseline
@@ -50,6 +51,7 @@ class Project:
         self.bars = BarStore(root, self.manifest, codec=config.store.codec, files=self.files)
         self.store: FeatureStore = open_features(root, config, self.manifest, self.files)
         self.pairs: tuple[str, ...] = config.project.pairs
+        self.extensions = switched_on(config.features.extensions)
 
     @classmethod
     def open(
@@ -96,10 +98,16 @@ class Project:
             (root / folder).mkdir(exist_ok=True)
         return cls(root, config)
 
+    @cached_property
+    def schedule(self) -> Schedule | None:
+        """Events of the file that `features.schedule` names; None without one. Raises ScheduleError."""
+        named = self.config.features.schedule
+        return read_schedule(self.root / named) if named else None
+
     @property
     def catalogue(self) -> Mapping[str, Dataset]:
-        """All datasets by name."""
-        return datasets()
+        """All datasets by name: ours, users', and the extensions that are switched on."""
+        return {**datasets(), **self.extensions} if self.extensions else datasets()
 
     @cached_property
     def features(self) -> FeatureView:

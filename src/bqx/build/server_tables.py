@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bqx.base.errors import UsageError
-from bqx.features.catalogue import datasets
+from bqx.features.catalogue import built_in, dataset, datasets, switched_on
 from bqx.market.calendar import month_of, month_span
 from bqx.store.pg.upgrade import Wanted
 
@@ -17,9 +17,9 @@ _POLARS = {"f4": "Float32", "f8": "Float64", "i2": "Int16", "i4": "Int32"}
 _MOST_MONTHS = 1200
 
 
-def declared_schema(dataset: str) -> Schema:
+def declared_schema(name: str) -> Schema:
     """Columns of a dataset in registry order, as (name, Polars type)."""
-    return tuple((column.name, _POLARS[column.dtype]) for column in datasets()[dataset].columns)
+    return tuple((column.name, _POLARS[column.dtype]) for column in dataset(name).columns)
 
 
 def wanted_tables(
@@ -27,6 +27,7 @@ def wanted_tables(
     spans: Iterable[tuple[int, int]],
     *,
     only: Sequence[str] = (),
+    extensions: Sequence[str] = (),
     first: str | None = None,
     last: str | None = None,
     ahead: int = 1,
@@ -34,8 +35,9 @@ def wanted_tables(
     writer: str | None = None,
 ) -> Wanted:
     """Tables for the months from `first` to `last` (yyyy_mm), else for those that `spans` of bars touch and `ahead`
-    more; without either, the datasets' own tables and no partition."""
-    unknown = sorted(set(only) - set(datasets()))
+    more; without either, the datasets' own tables and no partition. only : some datasets, else all, and the switched on
+    `extensions`."""
+    unknown = sorted(set(only) - {*datasets(), *built_in()})
     if unknown:
         raise UsageError(f"no dataset {unknown[0]}", fix="see `bqx features list`")
     found = list(spans)
@@ -43,7 +45,7 @@ def wanted_tables(
     high = last or (_later(month_of(max(b for _, b in found)), ahead) if found else None)
     if (low is None) != (high is None):
         raise UsageError("only one end of the months is given", fix="give both --from and --to, or import bars first")
-    names = list(only) or list(datasets())
+    names = list(only) or [*datasets(), *switched_on(tuple(extensions))]
     columns = {name: declared_schema(name) for name in names}
     return Wanted(columns, tuple(pairs), _months(low, high) if low and high else (), reader, writer)
 

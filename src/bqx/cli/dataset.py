@@ -24,6 +24,7 @@ def dataset() -> None:
 @click.option("--from", "first", metavar="TIME", help="First minute, ISO; else the first that is built for all pairs.")
 @click.option("--to", "last", metavar="TIME", help="Minute after the last, ISO.")
 @click.option("--lags", "profile", type=click.Choice(["seed", "extended"]), default="seed", help="Lag profile.")
+@click.option("--extensions", metavar="A,B", help="Extensions of the project whose columns are candidates, too; `all`.")
 @click.option("--cost-bps", type=click.FloatRange(0), default=None, help="A round trip; else quoted spreads.")
 @dry_run_option
 @json_option
@@ -35,6 +36,7 @@ def make(
     first: str | None,
     last: str | None,
     profile: str,
+    extensions: str | None,
     cost_bps: float | None,
     dry_run: bool,
     as_json: bool,
@@ -53,6 +55,7 @@ def make(
         end=_minute(last),
         profile=profile,
         cost=cost_bps,
+        extensions=extensions.replace(",", " ").split() if extensions else (),
         dry_run=dry_run,
         note=lambda text: click.echo(text, err=True),
     )

@@ -12,6 +12,7 @@ from bqx.cli.features_check import check
 from bqx.cli.features_coverage import coverage
 from bqx.cli.features_diff import diff, snapshot
 from bqx.cli.features_fits import fits
+from bqx.cli.features_homes import homes as homes_of
 
 
 @click.group()
@@ -21,13 +22,17 @@ def features() -> None:
 
 @features.command("list")
 @click.option("--dataset", "only", multiple=True, help="Only these datasets.")
+@click.option("--extensions", "every", is_flag=True, help="Extensions too that are not switched on here.")
 @json_option
-def list_(only: tuple[str, ...], as_json: bool) -> None:
-    """One line a dataset; with --json one object a column."""
-    from bqx.features.catalogue import count, dataset, datasets, describe
+@click.pass_obj
+def list_(app: App, only: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """One line a dataset; with --json one object a column. Extensions only where the project's bqx.toml names them."""
+    from bqx.features.catalogue import count, describe, extensions
     from bqx.features.declare import OURS
 
-    homes = [dataset(name) for name in only] or list(datasets().values())
+    homes = homes_of(app, only)
+    if every and not only:
+        homes += [home for home in extensions().values() if home not in homes]
     rows = [describe(home, item) for home in homes for item in home.columns]
     sizes = count(homes)
 

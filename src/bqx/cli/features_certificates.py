@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bqx.cli.common import App, emit, json_option
+from bqx.cli.features_homes import homes as homes_of
 
 if TYPE_CHECKING:
     from bqx.build.certificate import Standing
@@ -24,10 +25,9 @@ def show(app: App, name: str, as_json: bool) -> None:
 
     In a project also the column's certificate: what `bqx features check` found, on which bars.
     """
-    from bqx.features.catalogue import column, datasets, describe
+    from bqx.features.catalogue import built_in, column, datasets, describe
 
-    if name in datasets():
-        home = datasets()[name]
+    if home := {**built_in(), **datasets()}.get(name):
         rows: list[dict[str, Any]] = [describe(home, item) for item in home.columns]
         width = max(len(r["column"]) for r in rows)
         lines = [f"{home.name}: {home.summary}"]
@@ -71,9 +71,8 @@ def certificates(app: App, only: tuple[str, ...], open_only: bool, as_json: bool
     A certificate holds when all checks passed and formula, version and code are still the same.
     """
     from bqx.build.certificate import standings
-    from bqx.features.catalogue import dataset, datasets
 
-    homes = [dataset(name) for name in only] or list(datasets().values())
+    homes = homes_of(app, only)
     with closing(app.open()) as project:
         everything = standings(project, homes)
     found = [s for s in everything if not (open_only and s.holds)]

@@ -14,6 +14,7 @@ import click
 
 from bqx.cli.bars_reading import how_to_read
 from bqx.cli.common import App, emit, json_option
+from bqx.cli.features_homes import homes as homes_of
 
 if TYPE_CHECKING:
     from bqx.build.certificate import Certificate
@@ -74,7 +75,6 @@ def check(
     """
     from bqx.base.errors import UsageError
     from bqx.build.certify import certify, write_certificates
-    from bqx.features.catalogue import dataset, datasets
     from bqx.features.checks import CHECKS
 
     unknown = [c for c in checks if c not in CHECKS]
@@ -83,7 +83,7 @@ def check(
     own = bool(files or how["bid"])
     if own and simulated:
         raise UsageError("--bars and --simulated are two kinds of bars", fix="give one of them")
-    homes = [dataset(name) for name in only] or list(datasets().values())
+    homes = homes_of(app, only)
     made: list[Certificate] = []
     with ExitStack() as stack:
         bars = _bars(app, stack, homes, files if own else None, pairs, days, simulated, how)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bqx.cli.common import App, emit, json_option
+from bqx.cli.features_homes import homes as homes_of
 
 if TYPE_CHECKING:
     from bqx.build.snapshot import Difference
@@ -61,10 +62,9 @@ def diff(app: App, old: str, new: str, as_json: bool) -> None:
 
 def _load(app: App, name: str) -> dict[str, Any]:
     from bqx.build.snapshot import built_snapshot, read_snapshot, take_snapshot
-    from bqx.features.catalogue import datasets
 
     if name == "now":
-        return take_snapshot(datasets().values())
+        return take_snapshot(homes_of(app))
     if name == "built":
         with closing(app.open()) as project:
             return built_snapshot(project)

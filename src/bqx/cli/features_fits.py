@@ -9,9 +9,9 @@ import click
 
 from bqx.base.errors import UsageError
 from bqx.cli.common import App, emit, json_option
+from bqx.cli.features_homes import homes as homes_of
 
 if TYPE_CHECKING:
-    from bqx.features.declare import Dataset
     from bqx.features.fits import Fit
 
 
@@ -28,7 +28,7 @@ def fits() -> None:
 def list_(app: App, only: tuple[str, ...], pair: str | None, as_json: bool) -> None:
     """One line a fit and pair: how many are kept, how many of them are empty for want of bars or pairs,
     from when to when, and the seconds they took."""
-    chosen = [fit for home in _homes(only) for fit in home.fits]
+    chosen = [fit for home in homes_of(app, only) for fit in home.fits]
     rows = _summaries(_kept(app, chosen, pair))
 
     def text() -> None:
@@ -56,7 +56,7 @@ def list_(app: App, only: tuple[str, ...], pair: str | None, as_json: bool) -> N
 @click.pass_obj
 def show(app: App, name: str, only: tuple[str, ...], pair: str | None, as_json: bool) -> None:
     """Every kept estimate of one fit: its parameters, the span it saw, the seconds it took."""
-    known = {fit.name: fit for home in _homes(only) for fit in home.fits}
+    known = {fit.name: fit for home in homes_of(app, only) for fit in home.fits}
     if name not in known:
         raise UsageError(f"unknown fit {name!r}", fix=f"choose one of {', '.join(known) or 'none: no dataset fits'}")
     rows = _kept(app, [known[name]], pair)
@@ -72,12 +72,6 @@ def show(app: App, name: str, only: tuple[str, ...], pair: str | None, as_json: 
             click.echo("none kept; `bqx build` makes them with the datasets that use them")
 
     emit(rows, as_json, text)
-
-
-def _homes(names: tuple[str, ...]) -> list[Dataset]:
-    from bqx.features.catalogue import dataset, datasets
-
-    return [dataset(name) for name in names] or list(datasets().values())
 
 
 def _kept(app: App, chosen: list[Fit], pair: str | None) -> list[dict[str, Any]]:

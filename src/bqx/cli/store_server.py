@@ -54,6 +54,7 @@ def upgrade(
         config.project.pairs,
         _spans(app),
         only=datasets,
+        extensions=config.features.extensions,
         first=first,
         last=last,
         ahead=ahead,

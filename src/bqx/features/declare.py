@@ -31,6 +31,8 @@ Reference = Callable[["Streams", str, int, int], float]
 TAGS = frozenset({"level", "zero_ok", "may_be_undefined"})
 OURS = "bqx"
 """Origin of the datasets that come with the package."""
+EXTENSION = "ext"
+"""Stage of the package's extensions: auxiliary datasets, in a project only when it switches them on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ class Dataset:
         return f"{self.family}_{self.domain}"
 
     @property
+    def extension(self) -> bool:
+        """Whether it comes with the package and is off unless a project names it."""
+        return self.origin == OURS and self.stage == EXTENSION
+
+    @property
     def code_hash(self) -> str:
         """Hash of the declared version and of all sources that values can depend on."""
         return _code_hash(self.version, _sources(Path(inspect.getfile(self.compute)), self.origin))
@@ -133,7 +140,7 @@ class Dataset:
         return "neutral"
 
 
-_IMPORT = re.compile(r"^from bqx\.features\.families\.(\w+) import", re.MULTILINE)
+_IMPORT = re.compile(r"^from bqx\.features\.families\.([\w.]+) import", re.MULTILINE)
 
 
 def _sources(family_file: Path, origin: str) -> list[Path]:
@@ -144,9 +151,11 @@ def _sources(family_file: Path, origin: str) -> list[Path]:
         words = family_file.stem.split("_")
         heads = (folder / f"{'_'.join(words[:k])}.py" for k in range(1, len(words) + 1))
         family = next((head for head in heads if head.is_file()), family_file)
+        families = folder.parent if folder.name == "extensions" else folder
         found = [family, *sorted(folder.glob(f"{family.stem}_*.py"))]
         for path in found:  # grows on the way
-            borrowed = (folder / f"{name}.py" for name in sorted(_IMPORT.findall(path.read_text("utf-8"))))
+            names = (name.replace(".", "/") for name in sorted(_IMPORT.findall(path.read_text("utf-8"))))
+            borrowed = (families / f"{name}.py" for name in names)
             found.extend(other for other in borrowed if other not in found and other.is_file())
         return found
     top = family_file.parent

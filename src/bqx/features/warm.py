@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bqx.base.atomic import write_bytes
 from bqx.features.anchors import Anchors, find_baseline, segment_edges
-from bqx.features.catalogue import own_datasets
+from bqx.features.catalogue import built_in, own_datasets
 from bqx.features.compute import evaluate
 from bqx.features.declare import Dataset
 from bqx.features.kernels.jit import HERE, cache_folder, cached
@@ -27,12 +27,14 @@ STEPPERS = HERE.parent / "live" / "steppers"
 
 
 def warm(names: Iterable[str] | None = None, note: Callable[[str], None] | None = None, *, live: bool = False) -> int:
-    """Compile the kernels of the named datasets (ours, all unless told) by evaluating them on two days of one simulated
-    pair; the number of columns compiled. live : their steppers too, which only `bqx live` and its tests need.
+    """Compile the kernels of the named datasets (without names of ours, but not of extensions) by evaluating them on
+    two days of one simulated pair; the number of columns compiled. live : their steppers too, which only `bqx live` and
+    its tests need.
 
     A dataset that this version has compiled into the cache before is passed over. note : told of each other one.
     """
-    homes = [home for name, home in own_datasets().items() if names is None or name in set(names)]
+    wanted = set(own_datasets() if names is None else names)
+    homes = [home for name, home in built_in().items() if name in wanted]
     cold = [home for home in homes if not (cached() and _mark(home, live).exists())]
     if not cold:
         return 0

@@ -18,7 +18,13 @@ def catalogue_page(homes: Sequence[Dataset], costs: CostOf) -> str:
     """A row a column; words typed into the page narrow it down."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    sizes = count(homes)
+    sizes = count([home for home in homes if not home.extension])
+    wider = [home for home in homes if home.extension]
+    more = (
+        f" {sum(len(h.columns) for h in wider):,} columns in {len(wider)} datasets more are extensions."
+        if wider
+        else ""
+    )
     rows = [
         {
             "dataset": home.name,
@@ -30,7 +36,7 @@ def catalogue_page(homes: Sequence[Dataset], costs: CostOf) -> str:
             "warmup": f"{item.warmup:,}",
             "cost": f"{found['compute_ns']:.1f}" if (found := costs.get((home.name, item.name))) else "",
             "source": item.source,
-            "notes": notes(item),
+            "notes": [*notes(item), *["extension"] * home.extension],
         }
         for home in homes
         for item in home.columns
@@ -44,7 +50,7 @@ def catalogue_page(homes: Sequence[Dataset], costs: CostOf) -> str:
     )
     return environment.get_template("catalogue.html.j2").render(
         sizes=f"{sizes['columns']:,} columns in {sizes['datasets']} datasets: {sizes['counted']:,} counted, "
-        f"{sizes['auxiliary']:,} auxiliary.",
+        f"{sizes['auxiliary']:,} auxiliary.{more}",
         datasets=[home.name for home in homes],
         rows=rows,
     )

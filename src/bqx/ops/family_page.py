@@ -19,7 +19,9 @@ HEADER = "Generated from the declarations by `make docs`; do not edit."
 
 
 def index_page(homes: Sequence[Dataset]) -> str:
-    """All families in one table."""
+    """All families in one table, the extensions in one of their own."""
+    wider = [home for home in homes if home.extension]
+    homes = [home for home in homes if not home.extension]
     sizes = count(homes)
     lines = [
         "# Features",
@@ -34,15 +36,29 @@ def index_page(homes: Sequence[Dataset]) -> str:
         "column, in bars. `level` columns move with T0; `zero_ok` columns may be exactly 0; `may_be_undefined` ones "
         "may be NULL where a window exists.",
         "",
-        "| Family | Datasets | Columns | Warm-up | What it holds |",
-        "|---|---|---:|---:|---|",
+        *_table(homes),
     ]
+    if wider:
+        lines += [
+            "",
+            "## Extensions",
+            "",
+            f"{sum(len(home.columns) for home in wider):,} more columns in {len(wider)} datasets, auxiliary: never "
+            "counted, in no selection, and built only where a project names them ([extensions](extensions.md)).",
+            "",
+            *_table(wider),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(homes: Sequence[Dataset]) -> list[str]:
+    lines = ["| Family | Datasets | Columns | Warm-up | What it holds |", "|---|---|---:|---:|---|"]
     for family, members in families(homes).items():
         names = ", ".join(f"`{home.name}`" for home in members)
         columns = sum(len(home.columns) for home in members)
         warmup = max(c.warmup for home in members for c in home.columns)
         lines.append(f"| [{family}](features/{family}.md) | {names} | {columns} | {warmup:,} | {members[0].summary} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def families(homes: Sequence[Dataset]) -> dict[str, list[Dataset]]:
@@ -60,13 +76,16 @@ def family_page(family: str, members: Sequence[Dataset], costs: Costs) -> str:
         kind = "counted" if home.counted else "auxiliary"
         kind += ", inherited" if home.inherited else ""
         kind += ", laggable" if home.laggable else ""
-        lines += [f"- **{home.name}**: {home.summary} Stage {home.stage}, {len(home.columns)} columns, {kind}."]
+        stage = f"Stage {home.stage}" if not home.extension else "Extension"
+        lines += [f"- **{home.name}**: {home.summary} {stage}, {len(home.columns)} columns, {kind}."]
         if home.uses:
             lines[-1] += f" Uses {', '.join(sorted(home.uses))}."
     used = [policy for policy in POLICIES if any(c.policy == policy for home in members for c in home.columns)]
     lines += ["", "Policies: " + "; ".join(f"{policy}, {POLICIES[policy]}" for policy in used) + "."]
     for home in members:
-        lines += ["", f"## {home.name}", "", f"![{home.name} on a simulated day](plots/{home.name}.svg)", ""]
+        lines += ["", f"## {home.name}", ""]
+        if not home.extension:
+            lines += [f"![{home.name} on a simulated day](plots/{home.name}.svg)", ""]
         lines += ["| Column | Formula | Unit | Type | Policy | Warm-up | ns | bytes | Source | Notes |"]
         lines += ["|---|---|---|---|---|---:|---:|---:|---|---|"]
         lines += [_row(home, item, costs) for item in home.columns]

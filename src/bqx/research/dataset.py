@@ -98,7 +98,12 @@ class Dataset:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        return candidates(self.profile)
+        return candidates(self.profile, self.wider)
+
+    @property
+    def wider(self) -> tuple[str, ...]:
+        """Extensions whose columns are candidates, too."""
+        return tuple(self.data.get("extensions", ()))
 
     @cached_property
     def splits(self) -> SplitPlan:
@@ -177,7 +182,7 @@ class Dataset:
     def check_sources(self, pair: str) -> None:
         """DatasetError unless the store, as known then, still has every partition the dataset was made of."""
         want = self.data["sources"][self._pair(pair)]
-        have = sources(self.project, pair, self.start, self.end, self.as_of)
+        have = sources(self.project, pair, self.start, self.end, self.as_of, self.wider)
         for name, digest in want.items():
             if have.get(name) != digest:
                 gone = "is no longer in the store" if name not in have else "is not the generation it was made of"
@@ -201,9 +206,12 @@ class Dataset:
         return self.end
 
 
-def sources(project: Project, pair: str, start: int, end: int, as_of: int | None) -> dict[str, str]:
-    """Partition name -> what fixes its contents, for the counted datasets of a pair that touch [start, end)."""
-    counted = counted_datasets()
+def sources(
+    project: Project, pair: str, start: int, end: int, as_of: int | None, wider: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Partition name -> what fixes its contents, for the counted datasets of a pair, and the extensions `wider`, that
+    touch [start, end)."""
+    counted = counted_datasets(wider)
     out = {}
     for info in project.store.partitions(as_of, pair=pair):
         if info.key.dataset in counted and info.first_minute < end and info.last_minute >= start:

@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from bqx.base.atomic import replacing, write_text
-from bqx.base.errors import DatasetError
+from bqx.base.errors import DatasetError, UsageError
 from bqx.base.runlog import current_run
+from bqx.features.catalogue import switched_on
 from bqx.market.calendar import datetime_of, month_span, months_between
 from bqx.research.candidate_read import read_blocks
 from bqx.research.candidates import candidates, catalogue_version, counted_datasets
@@ -41,18 +42,22 @@ def make_dataset(
     end: int | None = None,
     profile: str = "seed",
     cost: float | None = None,
+    extensions: Sequence[str] = (),
     dry_run: bool = False,
     note: Note = lambda _: None,
 ) -> dict[str, Any]:
     """Pin a dataset under `datasets/NAME` and give back its manifest; DatasetError when too little is built.
 
     Interrupted, the same call goes on with the next pair. cost : round trip in bps, None for quoted spreads.
+    extensions : of those the project has switched on, the ones whose columns are to be candidates, too.
     """
     target = project.root / FOLDER / check_name(name)
     if target.exists():
         raise DatasetError(f"there is a dataset {name!r} already", where=str(target), fix="choose another name")
     work = target.with_name(f".{name}.part")
     asked = {"pairs": list(pairs or project.pairs), "start": start, "end": end, "profile": profile, "cost": cost}
+    if wider := _wider(project, extensions):
+        asked["extensions"] = list(wider)
     as_of = _resumed(work, asked, project.snapshot(), dry_run)
     head = _head(project, asked, as_of)
     if dry_run:
@@ -79,6 +84,16 @@ def make_dataset(
     return data
 
 
+def _wider(project: Project, names: Sequence[str]) -> tuple[str, ...]:
+    """Datasets of the named extensions; UsageError for one that the project does not build."""
+    wider = tuple(switched_on(tuple(names)))
+    if off := [name for name in wider if name not in project.extensions]:
+        raise UsageError(
+            f"extension {off[0]} is not switched on", fix="name it in bqx.toml, [features] extensions, and build it"
+        )
+    return wider
+
+
 def _resumed(work: Path, asked: dict[str, Any], as_of: int | None, dry_run: bool) -> int | None:
     """The known-at time of an interrupted call that asked the same, else now; a different one is thrown away."""
     record = work / "asked.json"
@@ -93,8 +108,9 @@ def _resumed(work: Path, asked: dict[str, Any], as_of: int | None, dry_run: bool
 
 
 def _head(project: Project, asked: dict[str, Any], as_of: int | None) -> dict[str, Any]:
-    """All of the manifest that needs no pass over the rows."""
-    spans = {pair: _built(project, pair, as_of) for pair in asked["pairs"]}
+    """All of the manifest that needs no pass over the rows. `extensions` is in it only where there are any."""
+    wider = tuple(asked.get("extensions", ()))
+    spans = {pair: _built(project, pair, as_of, wider) for pair in asked["pairs"]}
     first = max(s[0] for s in spans.values())
     last = min(s[1] for s in spans.values())
     start = first if asked["start"] is None else max(first, asked["start"])
@@ -104,8 +120,9 @@ def _head(project: Project, asked: dict[str, Any], as_of: int | None) -> dict[st
         raise DatasetError("no minute has all datasets of all pairs", fix="`bqx build coverage` shows what is built")
     start, end = int(grid.minute[0]), int(grid.minute[-1]) + 1
     bars = project.bars.spans(as_of=as_of)
-    chosen = candidates(asked["profile"])
+    chosen = candidates(asked["profile"], wider)
     return {
+        **({"extensions": list(wider)} if wider else {}),
         "format": FORMAT,
         "pairs": sorted(asked["pairs"]),
         "start": start,
@@ -113,7 +130,7 @@ def _head(project: Project, asked: dict[str, Any], as_of: int | None) -> dict[st
         "first": datetime_of(start).isoformat(),
         "last": datetime_of(end - 1).isoformat(),
         "as_of": as_of,
-        "catalogue_version": catalogue_version(),
+        "catalogue_version": catalogue_version(wider),
         "lag_profile": asked["profile"],
         "candidates": len(chosen),
         "candidates_hash": hashlib.sha256("\n".join(c.name for c in chosen).encode()).hexdigest()[:32],
@@ -127,13 +144,13 @@ def _head(project: Project, asked: dict[str, Any], as_of: int | None) -> dict[st
         "cost": "quoted spread, else " + f"{ASSUMED_COST} bps" if asked["cost"] is None else f"{asked['cost']} bps",
         "simulated": project.bars.simulated(as_of=as_of),
         "splits": plan(project.calendar.ordinal(start), len(grid), max(HORIZONS)).as_dict(),
-        "sources": {pair: sources(project, pair, start, end, as_of) for pair in sorted(asked["pairs"])},
+        "sources": {pair: sources(project, pair, start, end, as_of, wider) for pair in sorted(asked["pairs"])},
     }
 
 
-def _built(project: Project, pair: str, as_of: int | None) -> tuple[int, int]:
-    """First and last minute for which every counted dataset of a pair is built."""
-    counted = counted_datasets()
+def _built(project: Project, pair: str, as_of: int | None, wider: tuple[str, ...]) -> tuple[int, int]:
+    """First and last minute for which every counted dataset of a pair is built, and every one of `wider`."""
+    counted = counted_datasets(wider)
     spans: dict[str, tuple[int, int]] = {}
     for info in project.store.partitions(as_of, pair=pair):
         low, high = spans.get(info.key.dataset, (info.first_minute, info.last_minute))
@@ -165,8 +182,8 @@ def _pair(project: Project, work: Path, pair: str, head: dict[str, Any], cost: f
             labels.frame().write_parquet(temp, compression="zstd")
         pieces.append({"path": path, "ym": ym, "rows": len(labels), "hash": file_hash(work / path)})
     rows, nulls, declared = _count_candidates(project, pair, head)
-    table = pl.DataFrame({"candidate": [c.name for c in candidates(head["lag_profile"])], "nulls": nulls,
-                          "declared": declared})  # fmt: skip
+    chosen = candidates(head["lag_profile"], tuple(head.get("extensions", ())))
+    table = pl.DataFrame({"candidate": [c.name for c in chosen], "nulls": nulls, "declared": declared})
     with replacing(work / f"nulls/{pair}.parquet") as temp:
         table.write_parquet(temp, compression="zstd")
     found = {"pair": pair, "labels": pieces, "rows": rows, "nulls": int(nulls.sum()), "declared": int(declared.sum()),
@@ -189,7 +206,7 @@ def _count_labels(labels: Labels, valid: dict[str, int], closed: dict[str, int])
 
 def _count_candidates(project: Project, pair: str, head: dict[str, Any]) -> tuple[int, Any, Any]:
     """Rows, and a candidate's NULLs: all of them, and those in the declared warm-up or segment start."""
-    chosen = candidates(head["lag_profile"])
+    chosen = candidates(head["lag_profile"], tuple(head.get("extensions", ())))
     first = project.calendar.ordinal(head["first_bar"][pair])
     rows, nulls, declared = 0, np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64)
     for block in read_blocks(project.store, project.calendar, pair, head["start"], head["end"], chosen, head["as_of"]):

@@ -104,6 +104,13 @@ def _out(bars: Bars) -> F8:
 
 
 TERCILES = (-0.5, -0.2, 0.2, 0.5)
+
+
+def _codes(bars: Bars) -> F8:
+    """Whole numbers 0 .. 26."""
+    return np.mod(np.rint(np.abs(bars.change) * 10.0), 27.0)
+
+
 CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "adjustment.adjustment": lambda b: (b.close, b.high - 0.5 * b.close, b.age, 200, 150),
     "adjustment.nearer": lambda b: (b.close, b.age, 20),
@@ -122,10 +129,15 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
         b.change, b.change * 0.0 + 4.0, b.age, np.ones((len(LENGTHS) + 1 + len(FAR), PAIRS), dtype=bool), (0.01, 0.002),
         50, 200,
     ),
+    "buckets.imbalance": lambda b: (b.volume, np.sign(b.change), np.full(b.volume.shape, 200.0), 300, 10),
     "channel.channel_index": lambda b: (b.close, b.age, 50, 45),
     "cusum.cusum": lambda b: (b.change, b.age, 0.5, 5.0, 100, 101, 200),
     "deviation.standardised": lambda b: (b.close, b.age, 120, 100),
     "deviation.window_mean": lambda b: (b.close, b.age, 60, 50),
+    "drift.drift": lambda b: (b.close, 60, 20),
+    "drift.mean_across": lambda b: (b.close, b.age, 300, 200),
+    "drift.recent_share": lambda b: ((b.change > 0.0).astype(np.float64), b.age, 20),
+    "drift.standing": lambda b: (b.volume, b.volume + 1.0, b.age),
     "effective_spread.bounce": lambda b: (b.change, b.change * 0.5, b.age, 60, 50),
     "effective_spread.neighbours": lambda b: (b.high, b.low, b.close, b.fill_run, b.age),
     "ewma.ewma_deviation": lambda b: (b.change, b.age, 0.02, 30, 60, 200),
@@ -133,6 +145,10 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "flow.signed_volume": lambda b: (b.change, b.volume, b.age),
     "fluctuation.fluctuation_exponents": lambda b: (
         b.close, b.age, b.segment, b.ends, (60, 120, 300), (54, 108, 270), (True, True, False),
+    ),
+    "garch.garch": lambda b: (
+        b.change, np.tile(np.array([0.1, 0.05, 0.9, 4.0]), (1, PAIRS, 1)),
+        np.where(b.segment > 0, 0, -1).astype(np.int32), b.age == 0,
     ),
     "group_correlation.group_correlations": lambda b: (b.change, b.age, 120, 100, _groups()),
     "hac.slope_t": lambda b: (b.close, b.age, 200, 150, 4, True, (b.segment, b.ends)),
@@ -155,6 +171,7 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "levels.references": lambda b: (np.exp(b.close / 1e4), b.age),
     "lines.line": lambda b: (b.close, b.age, 60, 54, False),
     "lines.slope": lambda b: (b.close, b.age, 300, 270, True, (b.segment, b.ends)),
+    "loops.carried": lambda b: (b.close, b.fill_run, b.age, 5),
     "market_model.slopes_across": lambda b: (b.change, b.change + b.high, b.age, 200, 150),
     "memory.autocorrelation_across": lambda b: (b.change, b.age, 1, 300, 200),
     "minute_of_week.weekly_deviations": lambda b: (b.change, b.week, b.age, 7200),
@@ -174,6 +191,11 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "places.places": lambda b: (b.close, b.high, b.low, b.age, {5: 5, 90: 81}, {14: 14, 90: 81}),
     "products.correlations": lambda b: (b.change, b.change * b.change, b.age, 60, 54, _out(b)),
     "quadratic.parabola": lambda b: (b.close, b.age, 60, 54),
+    "memory.correlations_across": lambda b: (b.change, b.change * b.change, b.age, 200, 150),
+    "causation.improvement": lambda b: (b.close, b.change, 15, 16, 12),
+    "causation.transfer_entropy": lambda b: (_codes(b), 240, 200),
+    "scaled.scaled": lambda b: (b.close, b.high - b.close, b.close - b.low, b.age, 10, (b.segment, b.ends)),
+    "parabola_terms.parabola_terms": lambda b: (b.close, b.age, 200, 150, 4, True, (b.segment, b.ends)),
     "quantiles.order_statistics": lambda b: (b.change, b.age, 60, 54, np.array([5, 50, 75], dtype=np.int64), True),
     "range_volatility.range_measures": lambda b: (
         range_terms((b.open, b.high, b.low, b.close), b.fill_run, b.age), b.age, 60, 50,
@@ -186,13 +208,16 @@ CASES: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
     "robust_ratio.robust_ratio": lambda b: (b.change, b.age, 120, 12, 108.0, True),
     "runs.signs": lambda b: (b.change, b.age, 30, 27),
     "scores.scores_across": lambda b: (b.close, b.age, 300, 200),
+    "singular.components": lambda b: (b.close, b.age),
     "smooth.smooth": lambda b: (b.close, b.age, b.segment, b.ends, 0.1, 20, 60, 200),
     "spaced.bend": lambda b: (b.close, b.age, 20),
     "spaced.spaced_deviation": lambda b: (b.close, b.age, 5, 17, 0.5),
+    "spectrum.spectra": lambda b: (b.change, b.age, 116),
     "spread.deviation_across": lambda b: (b.close, b.age, 300, 200),
     "squares.root_sum_of_squares": lambda b: (b.change, b.age, 60, 54, True),
     "swings.last_swing": lambda b: (b.high, b.high, _top(b), b.age, b.segment, b.ends, 10, 300),
     "ticks.tick_signs": lambda b: (b.change, b.age),
+    "wavelets.overlap": lambda b: (b.change, b.age),
     "weighted.weighted_mean": lambda b: (b.close, b.volume, b.age, 60, 54),
     "wilder.directional": lambda b: (b.high - b.low, np.abs(b.change), 0.5 * np.abs(b.change), b.age, 14, 60, 200),
     "wilder.relative_strength": lambda b: (b.change, b.age, 14, 60, 200),
@@ -204,9 +229,11 @@ FILLED = {"autocorr.lagged_pairs": (3, 4), "products.correlations": (5,)}
 """Arguments that a kernel fills in place of returning its answer."""
 
 VARIANTS: dict[str, Callable[[Bars], tuple[Any, ...]]] = {
+    "singular.components": lambda b: (b.close, b.age),
     "smooth.smooth": lambda b: (b.change, b.age, b.segment, b.none, 0.05, 20, 60, 200),
     "lines.slope": lambda b: (np.abs(b.change), b.age, 300, 270, True),
     "hac.slope_t": lambda b: (b.change, b.age, 60, 54, 3, False),
+    "parabola_terms.parabola_terms": lambda b: (b.change, b.age, 60, 54, 3, False),
     "reversion.half_life": lambda b: (b.close, b.age, b.segment, b.none, 60, (54.0, 54.0), True),
     "robust_ratio.robust_ratio": lambda b: (b.change, b.age, 300, 30, 270.0, False),
     "ranks.percentile_rank": lambda b: (b.volume, 120, 100),

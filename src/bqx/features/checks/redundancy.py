@@ -22,10 +22,10 @@ def check_redundancy(home: Dataset, world: World) -> list[CheckResult]:
     """No two columns correlate by more than 0.9999 in absolute value, over the minutes where both have a value.
 
     A twin is one in every pair that has 500 common values or more. Not compared are columns tagged `level`, two
-    columns of which one is the alias of the other or both of a third, and columns that do not vary. Our auxiliary
-    datasets, which are not counted, are left out.
+    columns of which one is the alias of the other or both of a third, and columns that do not vary. The auxiliary
+    datasets of every project, which are not counted, are left out.
     """
-    if not home.counted and home.origin == OURS:
+    if not (home.counted or home.extension) and home.origin == OURS:
         return []
     items = [c for c in home.columns if "level" not in c.tags]
     values = world.values(home, *world.span)

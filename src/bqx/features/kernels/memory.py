@@ -36,6 +36,14 @@ def _across(a: F8, b: F8, seg_age: I4, window: int, need: int, out: F8) -> None:
         correlation_across_step(a, b, r, seg_age[r], window, need, state, runs, lasts, out, r)
 
 
+def correlations_across(a: F8, b: F8, seg_age: I4, window: int, need: int) -> F8:
+    """Correlation of a and b, which are NaN in the same places, over the last `window` open minutes; NaN below `need`
+    valid rows and where either side is flat. Shape (n, pairs)."""
+    out = np.empty(a.shape)
+    _across(a, b, seg_age, window, need, out)
+    return out
+
+
 def autocorrelation_across(x: F8, seg_age: I4, lag: int, window: int, need: int) -> F8:
     """Correlation of the last `window` pairs (x(t), x(t - lag)), both of a pair in one segment, over closures; NaN
     below `need` valid pairs and where either side is flat. `x` has no closure gaps. Shape (n, pairs)."""

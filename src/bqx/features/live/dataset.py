@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.base.errors import LiveError
-from bqx.features.catalogue import FAMILIES, earliest
+from bqx.features.catalogue import EXTENSIONS, FAMILIES, earliest
 from bqx.features.compute import evaluate
 from bqx.features.declare import OURS, Dataset
 from bqx.features.live.copies import copy_of
@@ -100,7 +100,7 @@ class Recompute:
 def _modules() -> Mapping[str, str]:
     """Dataset name -> the family module that declares it."""
     found = {}
-    for family in FAMILIES:
+    for family in (*FAMILIES, *(f"extensions.{name}" for name in EXTENSIONS)):
         module = import_module(f"bqx.features.families.{family}")
         for home in getattr(module, "DATASETS", None) or (module.DATASET,):
             found[home.name] = module.__name__

@@ -34,6 +34,15 @@ def row_before(x: F8) -> F8:
     return earlier(x, 1)
 
 
+@override("pairing.lagged")
+def lagged_in(x: F8, age: NDArray[np.int32], bars: int) -> F8:
+    if bars == 0:
+        return x
+    out = earlier(x, bars)
+    out[age < bars] = np.nan
+    return out
+
+
 @override("spread_series._Series.lagged")
 def lagged(self: Any, x: F8, bars: int) -> F8:
     out = earlier(x, bars)

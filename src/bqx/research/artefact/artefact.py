@@ -92,12 +92,15 @@ class Artefact:
 
     def check_catalogue(self) -> None:
         """ArtefactError when the columns are computed by other formulas now than when the model was trained."""
-        from bqx.research.candidates import catalogue_version
+        from bqx.features.catalogue import extensions
+        from bqx.research.candidates import catalogue_version, wider_in
 
-        if self.manifest["catalogue_version"] != catalogue_version():
+        then = str(self.manifest["catalogue_version"])
+        wider = wider_in(then)
+        now = catalogue_version(tuple(name for name in wider if name in extensions()) if wider else ())
+        if then != now:
             raise ArtefactError(
-                f"the model of {self.pair} was trained on catalogue {self.manifest['catalogue_version']}, "
-                f"this bqx computes {catalogue_version()}",
+                f"the model of {self.pair} was trained on catalogue {then}, this bqx computes {now}",
                 fix="train it again, or serve it with the bqx that trained it",
             )
 

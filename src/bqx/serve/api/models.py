@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bqx.base.errors import ModelRefused, ServeError
+from bqx.features.catalogue import extensions
 from bqx.research.candidates import LAG_PROFILES, Candidate, candidates
 from bqx.serve.api.model_sources import Located, ModelSource
 
@@ -111,6 +112,8 @@ def columns_of(names: tuple[str, ...], where: str = "") -> tuple[Candidate, ...]
     known: dict[str, Candidate] = {}
     for profile in LAG_PROFILES:
         known |= {c.name: c for c in candidates(profile)}
+    if any(name not in known for name in names):
+        known |= {c.name: c for c in candidates("seed", tuple(extensions()))}
     try:
         return tuple(known[name] for name in names)
     except KeyError as error:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from bqx.features.kernels.hac import Blocks, block_state, slope_t_step
 from bqx.features.kernels.jit import kernel
 from bqx.features.kernels.lines import line_step
+from bqx.features.kernels.parabola_terms import WORK as TERM_ROWS
+from bqx.features.kernels.parabola_terms import Terms, terms_row
 from bqx.features.kernels.positions import Levels, State, position_state
 from bqx.features.kernels.quadratic import WORK, parabola_step
 from bqx.features.kernels.reversion import STATE_ROWS, half_life_step
@@ -187,4 +189,42 @@ class HalfLife(Spliced):
         place = (0 if inside else window, self.starts(block), block.number, ends)
         mine = (self.raw, self.memory, self.state, self.run, self.last)
         _half_life(y, seg_age, block.row, window, need, *place, *mine, out)
+        return out
+
+
+@kernel
+def _terms(
+    x: F8, seg_age: I4, row: int, window: int, need: int, lag: int, back: int, opens: I8, number: int, ends: F8,
+    raw: F8, memory: F8, near: F8, work: F8, out: Terms,
+) -> None:  # fmt: skip
+    now = number
+    for i in range(len(x)):
+        r, age = row + i, seg_age[i]
+        while opens[now + 1] <= r:
+            now += 1
+        if age == 0:
+            splice_past(raw, r, back, opens, now, ends, memory)
+        put(memory, r, x, i)
+        put(raw, r, x, i)
+        enough = float(need) if back > 0 or age >= window - 1 else np.inf
+        terms_row(memory, r, window, lag, max(r - age - back, 0), enough, near, work, out, i)
+
+
+@stepper("parabola_terms.parabola_terms")
+class ParabolaTerms(Spliced):
+    def __init__(
+        self, x: F8, seg_age: I4, window: int, need: int, lag: int, across: bool, levels: Levels | None = None
+    ) -> None:
+        lanes = x.shape[1]
+        super().__init__(lanes, window - 1 if across else 0, window)
+        self.near, self.work = np.zeros((lag + 1, lanes)), np.zeros((TERM_ROWS, lanes))
+
+    def __call__(
+        self, block: Block, x: F8, seg_age: I4, window: int, need: int, lag: int, across: bool,
+        levels: Levels | None = None,
+    ) -> tuple[F8, ...]:  # fmt: skip
+        out = empties(x, 8)
+        ends = levels[1] if across and levels is not None else NO_ENDS
+        place = (self.starts(block), block.number, ends, self.raw, self.memory, self.near, self.work)
+        _terms(x, seg_age, block.row, window, need, lag, window - 1 if across else 0, *place, out)
         return out

@@ -57,6 +57,18 @@ class Correlations(Products):
         _correlations(a, b, seg_age, block.row, window, need, False, *mine, out)
 
 
+@stepper("memory.correlations_across")
+class CorrelationsAcross(Products):
+    def __init__(self, a: F8, b: F8, seg_age: I4, window: int, need: int) -> None:
+        super().__init__(a.shape[1], window)
+
+    def __call__(self, block: Block, a: F8, b: F8, seg_age: I4, window: int, need: int) -> F8:
+        out = np.empty(a.shape)
+        mine = ((self.a, self.b), self.state, self.runs, self.lasts)
+        _correlations(a, b, seg_age, block.row, window, need, True, *mine, out)
+        return out
+
+
 @kernel
 def lag_pairs(x: F8, seg_age: I4, row: int, lag: int, memory: F8, now: F8, then: F8) -> None:
     """`autocorr.lagged_pairs` with the earlier values from a ring."""
