@@ -443,6 +443,8 @@ class BillError(BqxError):
 class BudgetError(BqxError):
     code, exit_code, title = "BQX873", 5, "costs pass the budget, or a bill is not explained by the estimate"
     next_step = "read which figure; `bqx cost estimate --html` shows the lines and what moves them most"
+
+
 class CloudError(BqxError):
     code, exit_code, title = "BQX880", 12, "the cloud refused, could not be reached, or did not answer in time"
     next_step = "read what it said; what was done is recorded in cloud/state.sqlite, and the same command goes on"
@@ -511,6 +513,8 @@ class PolicyError(CloudError):
 class LeftBehind(CloudError):  # noqa: N818
     code, exit_code, title = "BQX893", 9, "some of a deployment could not be removed"
     next_step = "read each reason and run `bqx cloud destroy` again; until then it may cost money"
+
+
 class ScheduleError(BqxError):
     code, exit_code, title = "BQX915", 4, "the schedule of events cannot be used"
     next_step = "correct the named line of the file that features.schedule in bqx.toml names"

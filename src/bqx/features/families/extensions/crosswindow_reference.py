@@ -104,7 +104,7 @@ class _Lane:
             v = self.dy[at - w + 1 : at + 1]
             v = v[~np.isnan(v)]
             if len(v) >= (w if w < 20 else math.ceil(0.9 * w)):
-                out[bars - 1 - k] = math.sqrt(float(v @ v) * w / len(v))
+                out[bars - 1 - k] = math.sqrt(math.fsum(v * v) * w / len(v))
         return out
 
 
