@@ -1,0 +1,298 @@
+"""New rows into the store without building the month again: a live engine that follows the stored bars makes them.
+
+A tail is written for partitions whose rows so far are proven to be what a build of today's bars up to there would
+give: the hash of their inputs, cut where they end, is the one they were built from. Everything else is left to
+`bqx build run`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bqx.base.errors import AppendError, LiveError, Unsupported
+from bqx.base.runlog import current_run, event
+from bqx.build.cut import cut
+from bqx.build.inputs import Inputs
+from bqx.build.lease import Lease
+from bqx.build.sanity import check_values
+from bqx.build.tables import lanes, stacked
+from bqx.features.declare import Dataset
+from bqx.market.calendar import datetime_of, month_span, months_between
+from bqx.serve.live.bar import FIELDS
+from bqx.serve.live.engine import Engine
+from bqx.serve.live.feeds.replay import bars_of
+from bqx.store.contract import Receipt
+from bqx.store.listing import Ending, endings, newest_month
+from bqx.store.partition import PartitionKey
+
+if TYPE_CHECKING:
+    from bqx.build.project import Project
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+FOLDER = "append"
+"""In the project: state and journal of the engine that follows the stored bars."""
+KEPT = 240
+"""Minutes whose values are at hand: a pair that was silent for longer has its month built again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """minutes : taken in. rows, values : written. left : partitions that `bqx build run` has to build. seconds : of
+    reading bars, of values, of files, of the commit, and of all."""
+
+    minutes: int
+    rows: int
+    values: int
+    files: int
+    partitions: int
+    left: int
+    seconds: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "minutes": self.minutes, "rows": self.rows, "values": self.values, "files": self.files,
+            "partitions": self.partitions, "left": self.left,
+            "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Span:
+    """Rows of one pair that its partition of a month lacks: positions in the kept minutes."""
+
+    key: PartitionKey
+    lane: int
+    rows: slice
+    through: int
+
+
+@dataclass
+class _Clock:
+    at: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.at
+        self.at = now
+
+
+class Appender:
+    """Opens with the newest month that is built; :meth:`append` brings the store up to the stored bars.
+
+    Raises LiveError when nothing is built yet, Unsupported for a store other than a lake, AppendError when stored bars
+    are not those the engine has taken.
+    """
+
+    def __init__(
+        self, project: Project, folder: Path | None = None, note: Callable[[str], None] = lambda _: None
+    ) -> None:
+        if project.config.store.kind != "lake":
+            raise Unsupported("rows are appended to a lake only", fix="`bqx build run` brings other stores up to date")
+        self.project = project
+        held = self._held()
+        end = max(one.through for one in held.values())
+        self._rows: dict[int, dict[str, F8]] = {}
+        self.homes = [home for home in project.catalogue.values() if any(key.dataset == home.name for key in held)]
+        where = folder or project.root / FOLDER
+        self.engine = Engine(project, self.homes, where, note=note, through=end, rows=self._keep)
+        try:
+            self._inputs = cut(self.engine.inputs, project.bars, self.engine.newest.minute)
+            self._same_bars(self.engine.through, self.engine.newest.minute, self.engine.inputs)
+        except BaseException:
+            self.engine.close()
+            raise
+
+    def _held(self, first: int | None = None) -> dict[PartitionKey, Ending]:
+        """Partitions of the newest month that is built and of those from minute `first` on."""
+        manifest = self.project.manifest
+        if (newest := newest_month(manifest)) is None:
+            raise LiveError("nothing is built yet, so there is nothing to append to", fix="run `bqx build run` first")
+        start, end = month_span(newest)
+        return endings(manifest, months_between(start if first is None else min(start, first), end))
+
+    def _keep(self, minutes: I8, values: Mapping[str, F8]) -> None:
+        for i, minute in enumerate(minutes.tolist()):
+            self._rows[minute] = {name: value[:, i].copy() for name, value in values.items()}
+        while len(self._rows) > KEPT:
+            self._rows.pop(next(iter(self._rows)))
+
+    def append(self) -> Appended:
+        """Take the stored bars' new minutes, write their rows and make them visible in one transaction.
+
+        Killed at any point and opened again it goes on; with nothing new it writes nothing.
+        """
+        clock = _Clock()
+        with Lease(self.project.manifest, current_run().run_id) as lease:
+            inputs = self._now()
+            minutes = list(self._new(inputs))
+            clock.lap("bars")
+            for minute, bars in minutes:
+                self.engine.take(minute, bars)
+            clock.lap("values")
+            inputs = inputs.with_bars(inputs.spans, inputs.days, self._edges(inputs), inputs.as_of)
+            spans, left = self._missing(inputs)
+            clock.lap("plan")
+            receipts, files = self._stage(spans, inputs)
+            clock.lap("files")
+            if receipts:
+                lease.check()
+                self.project.store.commit(receipts)
+            clock.lap("commit")
+        self._inputs = inputs
+        done = Appended(
+            len(minutes), sum(r.rows for r in receipts), sum(r.rows * len(r.columns) for r in receipts), files,
+            len({r.key for r in receipts}), left, {**clock.seconds, "all": sum(clock.seconds.values())},
+        )  # fmt: skip
+        event("live.append", **done.as_dict())
+        return done
+
+    def close(self) -> None:
+        """Keep the engine's state for the next start, and give its folder back."""
+        try:
+            if self.engine.told.minutes:
+                self.engine.save()
+        finally:
+            self.engine.close()
+
+    # bars
+
+    def _now(self) -> Inputs:
+        """Today's inputs, weekly edges still of before; AppendError when bars that were taken are others today."""
+        bars, old = self.project.bars, self._inputs
+        as_of = self.project.snapshot()
+        spans = {p: s for p, s in bars.spans(as_of=as_of).items() if p in old.pairs}
+        low, high = min(s[0] for s in spans.values()), max(s[1] for s in spans.values())
+        days = bars.day_hashes(list(spans), low, high + 1, as_of=as_of)
+        found = old.with_bars(spans, days, old.edges, as_of)
+        before = cut(found, bars, self.engine.newest.minute)
+        if dict(before.spans) != dict(old.spans) or before.days != old.days:
+            changed = sorted({key for key, _ in before.days.items() ^ old.days.items()})
+            where = ", ".join(f"{pair} {datetime_of(day * 1440):%Y-%m-%d}" for pair, day in changed[:3])
+            raise AppendError("bars of minutes that were taken have changed, or came late", where=where or None)
+        return found
+
+    def _new(self, inputs: Inputs) -> Iterator[tuple[int, F8]]:
+        """Open minutes after the engine's newest with their bars, (fields, pairs), NaN where a pair has none."""
+        last = max(s[1] for s in inputs.spans.values())
+        yield from self._stored(self.engine.next, last, inputs)
+
+    def _stored(self, first: int, last: int, inputs: Inputs) -> Iterator[tuple[int, F8]]:
+        if first > last:
+            return
+        found: dict[int, F8] = {}
+        frames = self.project.bars.read(list(inputs.pairs), first, last + 1, as_of=inputs.as_of)
+        empty = np.full((len(FIELDS), len(inputs.pairs)), np.nan)
+        for lane, pair in enumerate(inputs.pairs):
+            for bar in bars_of(pair, frames[pair]):
+                found.setdefault(bar.minute, empty.copy())[:, lane] = bar.values
+        for minute in inputs.calendar.grid(first, last + 1).minute.tolist():
+            yield minute, found.get(minute, empty)
+
+    def _same_bars(self, after: int, through: int, inputs: Inputs) -> None:
+        """Raise AppendError unless the engine's journal has the stored bars of (after, through]."""
+        for minute, bars in self._stored(after + 1, through, inputs):
+            if not np.array_equal(self.engine.bars(minute), bars, equal_nan=True):
+                raise AppendError(
+                    "the journal has other bars than the store", where=f"{datetime_of(minute):%Y-%m-%dT%H:%MZ}"
+                )
+
+    def _edges(self, inputs: Inputs) -> dict[str, Any]:
+        known = self.engine.edges
+        return {pair: tuple(known.get(pair, ())) for pair in inputs.baselines}
+
+    # rows
+
+    def _missing(self, inputs: Inputs) -> tuple[dict[str, list[_Span]], int]:
+        """Rows by dataset that can be appended; the number of partitions that have to be built instead."""
+        newest = self.engine.newest.minute
+        kept = np.array(sorted(self._rows), dtype=np.int64)
+        held = self._held(int(kept[0]) if len(kept) else None)
+        before = cut(inputs, self.project.bars, max(one.through for one in held.values()))
+        months = months_between(month_span(min(key.ym for key in held))[0], newest + 1)
+        found: dict[str, list[_Span]] = {}
+        left = 0
+        for home in self.homes:
+            columns = tuple(c.name for c in home.columns)
+            for ym in months:
+                for lane, pair in enumerate(inputs.pairs):
+                    if (span := inputs.row_span(pair, ym)) is None:
+                        continue
+                    key = PartitionKey(home.name, pair, ym)
+                    first = self._first(held.get(key), before, key, columns, span[0])
+                    if first is not None and first > span[1]:
+                        continue
+                    rows = None if first is None else self._positions(kept, first, span[1], inputs)
+                    if rows is None:
+                        left += 1
+                    else:
+                        found.setdefault(home.name, []).append(_Span(key, lane, rows, span[1]))
+        return found, left
+
+    @staticmethod
+    def _first(
+        ending: Ending | None, before: Inputs, key: PartitionKey, columns: tuple[str, ...], start: int
+    ) -> int | None:
+        """The first minute a partition lacks; None when what it has is not proven."""
+        was = before.row_span(key.pair, key.ym)
+        if ending is None:
+            return start if was is None else None
+        if was is None or ending.columns != columns or ending.through != was[1]:
+            return None
+        return ending.through + 1 if ending.input_hash == before.input_hash(key.dataset, key.pair, key.ym) else None
+
+    @staticmethod
+    def _positions(kept: I8, first: int, last: int, inputs: Inputs) -> slice | None:
+        """Where the open minutes of [first, last] are among those kept; None when some are not."""
+        low, high = int(np.searchsorted(kept, first)), int(np.searchsorted(kept, last, side="right"))
+        return slice(low, high) if 0 < high - low == inputs.rows(first, last) else None
+
+    def _stage(self, spans: Mapping[str, Sequence[_Span]], inputs: Inputs) -> tuple[list[Receipt], int]:
+        """One file a dataset and month; receipts with each partition's own end and hash."""
+        receipts: list[Receipt] = []
+        files = 0
+        minutes = np.array(sorted(self._rows), dtype=np.int64)
+        simulated = self.project.simulated
+        for home in self.homes:
+            wanted = spans.get(home.name, ())
+            for ym in sorted({span.key.ym for span in wanted}):
+                receipts += self._stage_month(home, [s for s in wanted if s.key.ym == ym], minutes, inputs, simulated)
+                files += 1
+        return receipts, files
+
+    def _stage_month(
+        self, home: Dataset, spans: Sequence[_Span], minutes: I8, inputs: Inputs, simulated: bool
+    ) -> list[Receipt]:
+        low, high = min(s.rows.start for s in spans), max(s.rows.stop for s in spans)
+        block = np.stack([self._rows[m][home.name] for m in minutes[low:high].tolist()], axis=1)
+        values = {column.name: block[k] for k, column in enumerate(home.columns)}
+        typed = lanes(home, values, minutes[low:high], inputs.pairs)
+        check_values(home, typed, inputs.pairs)
+        rows = {s.lane: slice(s.rows.start - low, s.rows.stop - low) for s in spans}
+        tables = stacked(home, typed, minutes[low:high], rows)
+        by_pair = {s.key.pair: s for s in spans}
+        staged = self.project.store.stage_tail(
+            home.name,
+            {pair: tables[span.lane] for pair, span in by_pair.items()},
+            input_hash="of each partition",
+            code_version=f"{home.version}:{home.code_hash}",
+            complete_through=max(s.through for s in spans),
+            simulated=simulated,
+        )
+        return [
+            replace(r, complete_through=by_pair[r.key.pair].through, input_hash=inputs.input_hash(*_parts(r.key)))
+            for r in staged
+        ]
+
+
+def _parts(key: PartitionKey) -> tuple[str, str, str]:
+    return key.dataset, key.pair, key.ym
