@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def cut(inputs: Inputs, bars: BarStore, through: int) -> Inputs:
     """The inputs as if no bar had come after minute `through`. For hashes: a last close in `edges` may be a later one.
 
-    Whole days keep the hashes the store has of them; the bars of a day that goes on after `through` are read and hashed.
+    Whole days keep the hashes the store has; the bars of a day that goes on after `through` are read and hashed.
     """
     days = {key: digest for key, digest in inputs.days.items() if key[1] < through // DAY}
     late = [pair for pair, (_, last) in inputs.spans.items() if last > through]
@@ -39,4 +39,3 @@ def cut(inputs: Inputs, bars: BarStore, through: int) -> Inputs:
 
 def _last(frame: pl.DataFrame) -> int:
     return int(frame["ts_utc"].to_physical()[-1] // 60_000_000)
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -46,6 +47,8 @@ def minutes_of(table: pl.DataFrame, where: str) -> I8:
 
 def check_finite(table: pl.DataFrame, where: str) -> None:
     """Raise StoreError naming the column when a float is NaN or infinite."""
+    if all(isfinite(column.sum() or 0.0) for column in table if column.dtype.is_float()):
+        return  # a sum is finite only when its terms are; looking at each takes four times as long
     finite = table.select(cs.float().is_finite().all())
     for name in finite.columns:
         if finite[name][0] is False:

@@ -60,7 +60,8 @@ class Engine:
     """Datasets of a project, live. One process may have a folder open; :meth:`close` gives it back.
 
     newest : what it has to say. next : the open minute it takes next. through : stored bars after this minute are left
-    out. rows : hears of every minute taken after those bars, played ones too. Raises LiveError when the project has no bars.
+    out. rows : hears of every minute taken after those bars, played ones too. Raises LiveError when the project has no
+    bars.
     """
 
     def __init__(

@@ -43,9 +43,7 @@ class Standing:
     """begin, through : span of the stored bars it began from. next : the open minute it takes next. newest : what it
     has to say. rows : hears of the values of all later minutes. Use :meth:`prime` or :meth:`restore` first."""
 
-    def __init__(
-        self, project: Project, inputs: Inputs, homes: Sequence[Dataset], rows: Rows | None = None
-    ) -> None:
+    def __init__(self, project: Project, inputs: Inputs, homes: Sequence[Dataset], rows: Rows | None = None) -> None:
         self._rows = rows
         self._project, self._inputs, self.homes, self.calendar = project, inputs, list(homes), project.calendar
         fitting = [home.name for home in homes if home.fits]
