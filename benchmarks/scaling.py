@@ -92,7 +92,14 @@ def measure(folder: Path, sizes: Sizes) -> dict[str, Any]:
     laws: dict[str, list[dict[str, Any]]] = {"rows": [], "pairs": [], "columns": [], "threads": []}
 
     def build(
-        law: str, size: int, root: Path, months: int, pairs: Sequence[str], names: Sequence[str], threads: int
+        law: str,
+        size: int,
+        root: Path,
+        pairs: Sequence[str],
+        names: Sequence[str],
+        *,
+        months: int = 1,
+        threads: int = 1,
     ) -> None:
         found = apart(root=str(root), months=MONTHS[:months], pairs=list(pairs), datasets=list(names), threads=threads)
         laws[law].append({"size": size, **found})

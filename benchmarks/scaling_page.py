@@ -101,7 +101,7 @@ def efficiency(data: Row) -> float:
 
 
 def growth(law: Row, start: float, end: float) -> float:
-    """How many times more core-seconds `end` takes than `start`, by the line, proportional where it falls below nothing."""
+    """How many times more core-seconds `end` takes than `start`, by the line; proportional where that fails."""
     low, high = law["fixed"] + law["each"] * start, law["fixed"] + law["each"] * end
     return float(high / low) if low > 0 and high > 0 else end / start
 
