@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.machine import RESULTS, ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-PEERS = ("TA-Lib", "bottleneck", "numbagg", "numpy", "polars", "pandas")
+PEERS = ("TA-Lib", "bottleneck", "numbagg", "numpy", "hmmlearn", "polars", "pandas")
 SPEED_BAR, MEMORY_BAR = 2.0, 1.5
 RIGHT = 9.0
 """Digits of 16 that may be lost: what is left is float32, the form in which columns are stored."""

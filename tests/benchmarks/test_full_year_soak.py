@@ -56,7 +56,9 @@ def test_a_month_stopped_and_gone_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts are dropped after hashing, with the hashes they have where there is room; the last stays."""
     monkeypatch.setattr(soak, "PART", 1)
-    roomy = soak.full_year(State.load("full-year", 4, 2))
+    first = State.load("full-year", 4, 2)
+    roomy = soak.full_year(first)
+    first.finish(roomy)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 0))
     monkeypatch.setattr("bqx.build.engine.check_disk", lambda *_: None)
