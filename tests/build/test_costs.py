@@ -73,7 +73,7 @@ def test_look_back_is_counted(unbuilt: Path, copy: Copy) -> None:
 
 def test_a_run_of_months_ends_with_the_last_bar(unbuilt: Path, copy: Copy) -> None:
     project = copy(unbuilt)
-    made, inputs = plan(project)
+    made, inputs = plan(project, threads=1)
     last = max(span[1] for span in inputs.spans.values())
     assert {task.ym: task.end for task in made.tasks} == {"2024_06": last + 1}
     june, _ = plan(project, Choice(last_month="2024_06"))

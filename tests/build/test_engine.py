@@ -73,6 +73,7 @@ def test_a_small_memory_bound_cuts_tasks_by_pairs_and_changes_nothing(unbuilt: P
         ("2024_07", tuple(PAIRS)),
     ], "a panel is never cut by pairs"
     assert len(make_tasks(panels, inputs, 1 << 62)) == 1
+    assert len(make_tasks(panels, inputs, 1 << 62, workers=2)) == 2, "no worker is left idle for it"
     small = Project.open(project.root, overrides={"build.memory_gb": "0.001"})
     build(small, threads=2)
     assert contents(small) == contents(copy(built))
