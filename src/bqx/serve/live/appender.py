@@ -23,6 +23,7 @@ from bqx.build.inputs import Inputs
 from bqx.build.lease import Lease
 from bqx.build.sanity import check_values
 from bqx.build.tables import lanes, stacked
+from bqx.features.anchors import Edge
 from bqx.features.declare import Dataset
 from bqx.market.calendar import datetime_of, month_span, months_between
 from bqx.serve.live.bar import FIELDS
@@ -100,7 +101,7 @@ class Appender:
             raise Unsupported("rows are appended to a lake only", fix="`bqx build run` brings other stores up to date")
         self.project = project
         held = self._held()
-        end = max(one.through for one in held.values())
+        end = _begin(held)
         self._rows: dict[int, dict[str, F8]] = {}
         self.homes = [home for home in project.catalogue.values() if any(key.dataset == home.name for key in held)]
         where = folder or project.root / FOLDER
@@ -157,9 +158,12 @@ class Appender:
         return done
 
     def close(self) -> None:
-        """Keep the engine's state for the next start, and give its folder back."""
+        """Keep the engine's state for the next start, and give its folder back. While a pair lags, its rows are not
+        written yet: the next start plays the journal from an earlier state, and has them again."""
+        newest = self.engine.newest.minute
+        lag = any(newest - KEPT < last < newest for _, last in self._inputs.spans.values())
         try:
-            if self.engine.told.minutes:
+            if self.engine.told.minutes and not lag:
                 self.engine.save()
         finally:
             self.engine.close()
@@ -206,9 +210,17 @@ class Appender:
                     "the journal has other bars than the store", where=f"{datetime_of(minute):%Y-%m-%dT%H:%MZ}"
                 )
 
-    def _edges(self, inputs: Inputs) -> dict[str, Any]:
-        known = self.engine.edges
-        return {pair: tuple(known.get(pair, ())) for pair in inputs.baselines}
+    def _edges(self, inputs: Inputs) -> dict[str, tuple[Edge, ...]]:
+        """The engine's weekly edges; segments that were known keep their first bar, which in the baseline's segment is
+        the baseline's."""
+        found = {}
+        for pair in inputs.baselines:
+            known = {edge.seg_id: edge for edge in self._inputs.edges.get(pair, ())}
+            edges = ((known.get(edge.seg_id, edge), edge) for edge in self.engine.edges.get(pair, ()))
+            found[pair] = tuple(
+                replace(edge, first_minute=old.first_minute, first_open=old.first_open) for old, edge in edges
+            )
+        return found
 
     # rows
 
@@ -292,6 +304,15 @@ class Appender:
             replace(r, complete_through=by_pair[r.key.pair].through, input_hash=inputs.input_hash(*_parts(r.key)))
             for r in staged
         ]
+
+
+def _begin(held: Mapping[PartitionKey, Ending]) -> int:
+    """The minute up to which no row is wanted: where the first pair ends, those silent for long left out."""
+    ends: dict[str, int] = {}
+    for key, one in held.items():
+        ends[key.pair] = max(ends.get(key.pair, one.through), one.through)
+    newest = max(ends.values())
+    return min(end for end in ends.values() if newest - end < KEPT)
 
 
 def _parts(key: PartitionKey) -> tuple[str, str, str]:
