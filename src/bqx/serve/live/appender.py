@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ I8 = NDArray[np.int64]
 
 FOLDER = "append"
 """In the project: state and journal of the engine that follows the stored bars."""
+WRITERS = 4
 KEPT = 240
 """Minutes whose values are at hand: a pair that was silent for longer has its month built again."""
 
@@ -270,16 +272,20 @@ class Appender:
 
     def _stage(self, spans: Mapping[str, Sequence[_Span]], inputs: Inputs) -> tuple[list[Receipt], int]:
         """One file a dataset and month; receipts with each partition's own end and hash."""
-        receipts: list[Receipt] = []
-        files = 0
         minutes = np.array(sorted(self._rows), dtype=np.int64)
         simulated = self.project.simulated
-        for home in self.homes:
-            wanted = spans.get(home.name, ())
-            for ym in sorted({span.key.ym for span in wanted}):
-                receipts += self._stage_month(home, [s for s in wanted if s.key.ym == ym], minutes, inputs, simulated)
-                files += 1
-        return receipts, files
+        parts = [
+            (home, [s for s in spans[home.name] if s.key.ym == ym])
+            for home in self.homes
+            for ym in sorted({span.key.ym for span in spans.get(home.name, ())})
+        ]
+
+        def stage(part: tuple[Dataset, list[_Span]]) -> list[Receipt]:
+            return self._stage_month(*part, minutes, inputs, simulated)
+
+        with ThreadPoolExecutor(WRITERS) as pool:  # each waits for the disk most of its time
+            staged = list(pool.map(stage, parts))
+        return [receipt for each in staged for receipt in each], len(parts)
 
     def _stage_month(
         self, home: Dataset, spans: Sequence[_Span], minutes: I8, inputs: Inputs, simulated: bool
