@@ -79,7 +79,7 @@ def summary(parts: list[dict[str, Any]], done: dict[str, dict[str, Any]], here: 
         "memory": peak <= MEMORY_GB,
         "second_run_builds_nothing": done["again"]["built"] == 0 and done["again"]["fresh"] > 0,
         "append_time": last["seconds"]["all"] <= APPEND,
-        "append_bytes": last["same_bytes"] and not last["left"] and not last["stale_units"],
+        "append_bytes": last["same_bytes"] and not last["left"],
         "one_family": done["family"]["only_it"],
     }
     values = total["values"]

@@ -185,9 +185,8 @@ def test_a_stale_head_is_left_to_a_build(project: Project, frames: Frames) -> No
     """The planted fault: a partition that was not built from today's bars gets no tail."""
     with project.manifest.transaction() as con:
         con.execute(
-            "UPDATE piece SET input_hash = 'bars=0' WHERE id = (SELECT p.id FROM piece p "
-            "JOIN generation g ON g.id = p.generation_id JOIN partition q ON q.id = g.partition_id "
-            "WHERE q.ym = '2024_03' AND q.pair = 'usdjpy' LIMIT 1)"
+            "UPDATE piece SET input_hash = 'bars=0' WHERE generation_id = (SELECT g.id FROM generation g "
+            "JOIN partition q ON q.id = g.partition_id WHERE q.ym = '2024_03' AND q.pair = 'usdjpy' LIMIT 1)"
         )
     give(project, frames, w.LIVE, w.LIVE + 2)
     with closing(Appender(project)) as appender:

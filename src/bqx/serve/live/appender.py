@@ -105,6 +105,10 @@ class Appender:
         held = self._held()
         end = _begin(held)
         self._rows: dict[int, dict[str, F8]] = {}
+        self._ends: dict[PartitionKey, int] = {}
+        """The last minute of all pairs when a partition was proven or written; it may end earlier itself."""
+        self._past: dict[int, Inputs] = {}
+        """The inputs as they were at those minutes."""
         self.homes = [home for home in project.catalogue.values() if any(key.dataset == home.name for key in held)]
         where = folder or project.root / FOLDER
         self.engine = Engine(project, self.homes, where, note=note, through=end, rows=self._keep)
@@ -151,7 +155,7 @@ class Appender:
                 lease.check()
                 self.project.store.commit(receipts)
             clock.lap("commit")
-        self._inputs = inputs
+        self._remember(inputs, receipts)
         done = Appended(
             len(minutes), sum(r.rows for r in receipts), sum(r.rows * len(r.columns) for r in receipts), files,
             len({r.key for r in receipts}), left, {**clock.seconds, "all": sum(clock.seconds.values())},
@@ -226,12 +230,19 @@ class Appender:
 
     # rows
 
+    def _remember(self, inputs: Inputs, receipts: Sequence[Receipt]) -> None:
+        newest = self.engine.newest.minute
+        self._inputs = self._past[newest] = inputs
+        self._ends.update({receipt.key: newest for receipt in receipts})
+        wanted = {newest, *self._ends.values()}
+        self._past = {minute: past for minute, past in self._past.items() if minute in wanted}
+
     def _missing(self, inputs: Inputs) -> tuple[dict[str, list[_Span]], int]:
         """Rows by dataset that can be appended; the number of partitions that have to be built instead."""
         newest = self.engine.newest.minute
         kept = np.array(sorted(self._rows), dtype=np.int64)
         held = self._held(int(kept[0]) if len(kept) else None)
-        before = cut(inputs, self.project.bars, max(one.through for one in held.values()))
+        end = max(one.through for one in held.values())
         months = months_between(month_span(min(key.ym for key in held))[0], newest + 1)
         found: dict[str, list[_Span]] = {}
         left = 0
@@ -242,15 +253,32 @@ class Appender:
                     if (span := inputs.row_span(pair, ym)) is None:
                         continue
                     key = PartitionKey(home.name, pair, ym)
-                    first = self._first(held.get(key), before, key, columns, span[0])
-                    if first is not None and first > span[1]:
+                    ending = held.get(key)
+                    if ending is not None and ending.through >= span[1]:
+                        if key not in self._ends:  # while its inputs are still those of the others
+                            self._lacks(ending, key, columns, span[0], end, inputs)
                         continue
+                    first = self._lacks(ending, key, columns, span[0], end, inputs)
                     rows = None if first is None else self._positions(kept, first, span[1], inputs)
                     if rows is None:
                         left += 1
                     else:
                         found.setdefault(home.name, []).append(_Span(key, lane, rows, span[1]))
         return found, left
+
+    def _lacks(
+        self, ending: Ending | None, key: PartitionKey, columns: tuple[str, ...], start: int, end: int, inputs: Inputs
+    ) -> int | None:
+        """:meth:`_first` by the inputs of when it was last proven, else by those of minute `end`, where the store
+        ends."""
+        for minute in dict.fromkeys((self._ends.get(key, end), end)):
+            if minute not in self._past:
+                self._past[minute] = cut(inputs, self.project.bars, minute)
+            first = self._first(ending, self._past[minute], key, columns, start)
+            if first is not None:
+                self._ends[key] = minute
+                return first
+        return None
 
     @staticmethod
     def _first(
