@@ -26,15 +26,18 @@ from bqx.build.sanity import check_values
 from bqx.build.tables import lanes, stacked
 from bqx.features.anchors import Edge
 from bqx.features.declare import Dataset
-from bqx.market.calendar import datetime_of, month_span, months_between
+from bqx.market.calendar import DAY, datetime_of, month_span, months_between
 from bqx.serve.live.bar import FIELDS
 from bqx.serve.live.engine import Engine
 from bqx.serve.live.feeds.replay import bars_of
 from bqx.store.contract import Receipt
 from bqx.store.listing import Ending, endings, newest_month
 from bqx.store.partition import PartitionKey
+from bqx.store.span import in_span
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from bqx.build.project import Project
 
 F8 = NDArray[np.float64]
@@ -140,8 +143,8 @@ class Appender:
         """
         clock = _Clock()
         with Lease(self.project.manifest, current_run().run_id) as lease:
-            inputs = self._now()
-            minutes = list(self._new(inputs))
+            inputs, frames = self._now()
+            minutes = list(self._stored(self.engine.next, _last(inputs), inputs, frames))
             clock.lap("bars")
             for minute, bars in minutes:
                 self.engine.take(minute, bars)
@@ -176,34 +179,35 @@ class Appender:
 
     # bars
 
-    def _now(self) -> Inputs:
-        """Today's inputs, weekly edges still of before; AppendError when bars that were taken are others today."""
-        bars, old = self.project.bars, self._inputs
+    def _now(self) -> tuple[Inputs, Mapping[str, pl.DataFrame]]:
+        """Today's inputs, weekly edges still of before, and the bars since the day of the newest row. AppendError when
+        bars that were taken are others today."""
+        bars, old, newest = self.project.bars, self._inputs, self.engine.newest.minute
         as_of = self.project.snapshot()
         spans = {p: s for p, s in bars.spans(as_of=as_of).items() if p in old.pairs}
         low, high = min(s[0] for s in spans.values()), max(s[1] for s in spans.values())
         days = bars.day_hashes(list(spans), low, high + 1, as_of=as_of)
         found = old.with_bars(spans, days, old.edges, as_of)
-        before = cut(found, bars, self.engine.newest.minute)
+        frames = bars.read(list(old.pairs), newest // DAY * DAY, high + 1, as_of=as_of)
+        before = cut(found, bars, newest, frames)
         if dict(before.spans) != dict(old.spans) or before.days != old.days:
             changed = sorted({key for key, _ in before.days.items() ^ old.days.items()})
-            where = ", ".join(f"{pair} {datetime_of(day * 1440):%Y-%m-%d}" for pair, day in changed[:3])
+            where = ", ".join(f"{pair} {datetime_of(day * DAY):%Y-%m-%d}" for pair, day in changed[:3])
             raise AppendError("bars of minutes that were taken have changed, or came late", where=where or None)
-        return found
+        return found, frames
 
-    def _new(self, inputs: Inputs) -> Iterator[tuple[int, F8]]:
-        """Open minutes after the engine's newest with their bars, (fields, pairs), NaN where a pair has none."""
-        last = max(s[1] for s in inputs.spans.values())
-        yield from self._stored(self.engine.next, last, inputs)
-
-    def _stored(self, first: int, last: int, inputs: Inputs) -> Iterator[tuple[int, F8]]:
+    def _stored(
+        self, first: int, last: int, inputs: Inputs, frames: Mapping[str, pl.DataFrame] | None = None
+    ) -> Iterator[tuple[int, F8]]:
+        """Open minutes of [first, last] with their bars, (fields, pairs), NaN where a pair has none."""
         if first > last:
             return
         found: dict[int, F8] = {}
-        frames = self.project.bars.read(list(inputs.pairs), first, last + 1, as_of=inputs.as_of)
+        if frames is None:
+            frames = self.project.bars.read(list(inputs.pairs), first, last + 1, as_of=inputs.as_of)
         empty = np.full((len(FIELDS), len(inputs.pairs)), np.nan)
         for lane, pair in enumerate(inputs.pairs):
-            for bar in bars_of(pair, frames[pair]):
+            for bar in bars_of(pair, frames[pair].filter(in_span((first, last + 1)))):
                 found.setdefault(bar.minute, empty.copy())[:, lane] = bar.values
         for minute in inputs.calendar.grid(first, last + 1).minute.tolist():
             yield minute, found.get(minute, empty)
@@ -338,6 +342,11 @@ class Appender:
             replace(r, complete_through=by_pair[r.key.pair].through, input_hash=inputs.input_hash(*_parts(r.key)))
             for r in staged
         ]
+
+
+def _last(inputs: Inputs) -> int:
+    """The newest bar of all."""
+    return max(span[1] for span in inputs.spans.values())
 
 
 def _begin(held: Mapping[PartitionKey, Ending]) -> int:
