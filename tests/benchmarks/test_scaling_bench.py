@@ -23,6 +23,7 @@ def test_a_line_and_a_power_are_found() -> None:
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     sizes = scaling.Sizes((1,), (1, 2), (1, 2), (1, 2), PAIRS[:1], PAIRS[:2], ("time_dual", "ohlc_rate"))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaling, "apart", lambda **options: scaling.worker(options))
         patch.setattr(scaling, "fit", lambda sizes, seconds: {"fixed": 0.5, "each": 2.0, "worst": 0.1, "exponent": 1.0})
         return scaling.measure(tmp_path_factory.mktemp("scaling"), sizes)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.page import page
+from benchmarks.page import start as section
 
 from benchmarks import start
 
@@ -17,13 +16,11 @@ def result() -> dict[str, Any]:
     return start.measure(1, ("eurusd",))
 
 
-def test_processes_are_measured(result: dict[str, Any], tmp_path: Path) -> None:
+def test_processes_are_measured(result: dict[str, Any]) -> None:
     rows = {row["what"]: row for row in result["commands"]}
     assert list(rows) == ["python", "import bqx", "bqx --help", "first values"]
     assert rows["python"]["core_ms"] < rows["bqx --help"]["core_ms"] < rows["first values"]["core_ms"]
-    (tmp_path / "start.json").write_text(json.dumps({**result, "compile": [
-        {"jobs": 2, "wall_seconds": 100.0, "core_seconds": 190.0}]}))  # fmt: skip
-    text = page(tmp_path)
+    text = "\n".join(section({**result, "compile": [{"jobs": 2, "wall_seconds": 100.0, "core_seconds": 190.0}]}))
     assert "| first values |" in text and "2 processes: 100 s (190 core-s)" in text
 
 
@@ -38,6 +35,15 @@ def test_a_process_that_fails_is_told() -> None:
         start.run(["-c", "raise ValueError('no such word')"], {})
 
 
-def test_kernels_into_an_empty_folder() -> None:
-    found = start.compiled(2, ["time_dual"])
-    assert found["kernels"] > 0 and found["core_seconds"] > 0
+def test_kernels_are_compiled_into_a_folder_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def run(arguments: list[str], env: dict[str, str]) -> tuple[float, float]:
+        asked.append((arguments[1], env["BQX_CACHE_DIR"]))
+        (Path(env["BQX_CACHE_DIR"]) / "one.nbc").touch()
+        return 2.0, 3.0
+
+    monkeypatch.setattr(start, "run", run)
+    assert start.compiled(2) == {"jobs": 2, "wall_seconds": 2.0, "core_seconds": 3.0, "kernels": 1}
+    (code, folder) = asked[0]
+    assert "warm(None, jobs=2)" in code and not Path(folder).exists()
