@@ -16,7 +16,6 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-import bqx
 from bqx.base.atomic import write_bytes
 from bqx.features.anchors import Anchors, find_baseline, segment_edges
 from bqx.features.catalogue import own_datasets
@@ -151,7 +150,7 @@ def _code(family: Sequence[str]) -> int:
 
 def _worker(live: bool) -> subprocess.Popen[str]:
     """A process that compiles the datasets of a line, and answers each line."""
-    source = str(Path(bqx.__file__).parents[1])
+    source = str(Path(__file__).parents[2])
     code = (
         "import sys\nfrom bqx.features.warm import warm\nfor line in sys.stdin:\n"
         f"    warm(line.split(), live={live})\n    print('done', flush=True)"
