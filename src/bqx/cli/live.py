@@ -121,7 +121,9 @@ def append(app: App, every: float, once: bool, as_json: bool) -> None:
                     total["appends"] += 1
                     for name in ("minutes", "rows", "values"):
                         total[name] += getattr(done, name)
-                    click.echo(f"{done.rows:,} rows in {done.seconds['all']:.2f} s, {done.left} partitions left", err=True)
+                    click.echo(
+                        f"{done.rows:,} rows in {done.seconds['all']:.2f} s, {done.left} partitions left", err=True
+                    )
                 total["left"] = done.left
                 if once:
                     break
