@@ -142,8 +142,9 @@ def _frame_ranges(v: Any) -> Any:
     k = 0.34 / (1.34 + 61 / 59)
     satchell = rs.rolling(60).mean()
     yang = oc.rolling(60).var() + k * co.rolling(60).var() + (1 - k) * satchell
-    return ((hl**2 / (4 * log(2))).rolling(60).mean() ** 0.5, (0.5 * hl**2 - (2 * log(2) - 1) * co**2).rolling(60).mean() ** 0.5,
-            satchell**0.5, yang**0.5)  # fmt: skip
+    parkinson = (hl**2 / (4 * log(2))).rolling(60).mean()
+    garman = (0.5 * hl**2 - (2 * log(2) - 1) * co**2).rolling(60).mean()
+    return parkinson**0.5, garman**0.5, satchell**0.5, yang**0.5
 
 
 def _change_points(b: Any) -> Any:
