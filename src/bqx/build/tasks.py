@@ -45,22 +45,22 @@ class Task:
 
 
 def make_tasks(units: Sequence[Unit], inputs: Inputs, memory: int, workers: int = 1) -> list[Task]:
-    """One task for :data:`RUN` months of the same datasets and pairs; cut by pairs where it would exceed `memory`
-    bytes, or leave some of the workers idle.
+    """One task for :data:`RUN` months of the same datasets and pairs, or for one where there would be fewer than
+    workers; cut by pairs where it would exceed `memory` bytes, or leave some of the workers idle.
 
-    Datasets that see all pairs are not cut: their tasks run alone instead, of one month where two are too much or
-    would be fewer than the workers.
+    Datasets that see all pairs are not cut: their tasks run alone instead, of one month where two are too much.
     """
     months: dict[str, list[Unit]] = {}
     for unit in units:
         months.setdefault(unit.ym, []).append(unit)
     whole = {ym: [u for u in group if inputs.recipes[u.dataset].everyone] for ym, group in months.items()}
     apart = {ym: [u for u in group if not inputs.recipes[u.dataset].everyone] for ym, group in months.items()}
-    runs = _runs(apart, RUN if len(months) * len(inputs.pairs) >= RUN * workers else 1)
+    longest = RUN if len(months) >= RUN * workers else 1
+    runs = _runs(apart, longest)
     parts = -(-workers // len(runs)) if runs else 1
     tasks = {run[0].ym: _cut(run, inputs, memory, parts) for run in runs}
     panels: dict[str, list[Task]] = {}
-    for run in _runs(whole, RUN if len(months) >= RUN * workers else 1):
+    for run in _runs(whole, longest):
         task = _task(run, inputs.pairs, inputs)
         alone = [whole[ym] for ym in dict.fromkeys(unit.ym for unit in run)]
         fits = task.bytes <= memory or len(alone) == 1
