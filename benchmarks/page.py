@@ -30,6 +30,10 @@ Median of {rounds} rounds in which the processes take turns, byte code and compi
 from nothing to {dataset} of two days of {pairs} pairs. Repeat with `python -m benchmarks.start` (`--compile` measures
 compiling too).
 """
+EQUAL = """
+The same over peers that lose no more digits than ours on any input below, half a digit allowed: `python -m
+benchmarks.table` measures all and prints the whole table.
+"""
 DIGITS = """
 Decimal digits lost of 16, the worst of a quantity's outputs over 32 rows of 4,096, against 50-digit arithmetic:
 of returns, of prices of 1.1 and 150 that move by 1e-5 of themselves, and of returns with one tick of 100 sigma
@@ -131,7 +135,10 @@ def _kernels(data: Row | None) -> list[str]:
     ]
     for group in dict.fromkeys(c["group"] for c in data["cases"]):
         out += _group(group, [c for c in data["cases"] if c["group"] == group])
-    return [*out, *_summary(data["cases"]), *_digits(data["cases"])]
+    from benchmarks.table import bars
+
+    equal = ["", "### At equal accuracy", "", _text(EQUAL), "", *bars(data["cases"])]
+    return [*out, *_summary(data["cases"]), *equal, *_digits(data["cases"])]
 
 
 def _group(name: str, cases: list[Row]) -> list[str]:

@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ["POLARS_MAX_THREADS"] = "1"  # one thread for everybody
-os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from benchmarks.machine import RESULTS
@@ -103,6 +101,8 @@ def main() -> int:
             print("no results yet: leave --read out", file=sys.stderr)
             return 1
     else:
+        os.environ["POLARS_MAX_THREADS"] = "1"  # one thread for everybody, before polars is imported
+        os.environ.setdefault("NUMBA_NUM_THREADS", "1")
         from benchmarks.kernels.run import run
 
         result = run(args.quick, "", lambda line: print(line, file=sys.stderr, flush=True))
