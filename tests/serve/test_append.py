@@ -19,7 +19,7 @@ from bqx.build.project import Project
 from bqx.build.run import build, plan
 from bqx.features.catalogue import own_datasets
 from bqx.features.declare import Dataset
-from bqx.market.calendar import datetime_of
+from bqx.market.calendar import datetime_of, month_span
 from bqx.market.simulated import simulated_source
 from bqx.serve.live.appender import Appender
 
@@ -224,3 +224,22 @@ def test_appended_values_are_values(project: Project, frames: Frames) -> None:
     read = project.store.read("returns_std_rate", span=(w.LIVE, w.LIVE + 30)).collect()
     numbers = read.drop("pair", "ts_utc").to_numpy()
     assert np.isfinite(numbers).sum() > 500
+
+
+def test_over_the_end_of_a_month(tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One tail ends February, another is the beginning of March, of which there was nothing."""
+    monkeypatch.setattr(
+        "bqx.build.project.datasets", lambda: {n: own_datasets()[n] for n in ("ohlc_rate", "time_dual")}
+    )
+    march = month_span("2024_03")[0]
+    with closing(w.project(tmp_path / "p", frames, march - 3)) as project:
+        build(project)
+        with closing(Appender(project)) as appender:
+            for start, end in ((march - 3, march + 2), (march + 2, march + 6)):
+                give(project, frames, start, end)
+                assert appender.append().left == 0
+        found = {i.name: len(i.pieces) for i in project.store.partitions()}
+        assert {n for name, n in found.items() if name.endswith("2024_02")} == {2}
+        assert {n for name, n in found.items() if name.endswith("2024_03")} == {2}
+        project.store.compact()
+        assert contents(project) == whole(project)
