@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.kernels.bars import Bars, Lane
 from benchmarks.kernels.exact import Exact
 
-PEERS = ("TA-Lib", "polars", "pandas", "bottleneck", "numbagg", "numpy")
+PEERS = ("TA-Lib", "polars", "pandas", "bottleneck", "numbagg", "numpy", "hmmlearn")
 
 
 @dataclass(frozen=True)

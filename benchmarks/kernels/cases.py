@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import log, sqrt
 from typing import Any
 
 import bottleneck as bn
 import numbagg as nb
 import numpy as np
 import talib
+from hmmlearn import _hmmc
 
 from benchmarks.kernels import exact
 from benchmarks.kernels.case import Case
 from bqx.features.kernels import (
     bands,
+    change_points,
     channel,
     deviation,
     ewma,
     extremes,
+    hidden_markov,
     lags,
     levels,
+    lines,
     moments,
     momentum,
     oscillators,
     patterns,
     places,
+    products,
+    quadratic,
     quantiles,
+    range_volatility,
     ranges,
     ranks,
     smooth,
@@ -41,6 +48,7 @@ SAMPLE = sqrt(480 / 479)
 ALPHA = ewma_weight(HALF_LIFE)
 PERCENTS = (5, 25, 50, 75, 95)
 FIVE = np.array(PERCENTS, dtype=np.int64)
+STAY = np.array([[0.95, 0.03, 0.02], [0.04, 0.9, 0.06], [0.02, 0.08, 0.9]])
 TREND, PLACE = "RSI, MACD, ATR, ADX, CCI", "Bollinger, Stochastic, Williams"
 PRICES = ("returns", "spike")  # a logarithm needs a price
 
@@ -100,6 +108,51 @@ def _frame_bands(x: Any, window: Any) -> Any:
     return mean + 2.0 * sd, mean, mean - 2.0 * sd
 
 
+def _chain_model(b: Any) -> Any:
+    """A model of three states for x = y = dy, the same for every pair."""
+    states, (rows, pairs) = (1.0, 2.0, 0.5), b.y.shape
+    mean, variance = np.zeros((1, pairs, 3)), np.tile([[states]], (1, pairs, 1)) ** 2
+    move = np.tile(STAY, (1, pairs, 1, 1))
+    return hidden_markov.arrange(mean, mean, variance, variance, move), np.zeros(rows, dtype=np.int32)
+
+
+def _chain(b: Any) -> Any:
+    models, which = _chain_model(b)
+    everywhere = np.ones(len(b.y), dtype=bool)
+    return hidden_markov.filtered(b.dy, b.dy, models, which, b.age, everywhere, 0, 1, 1440)
+
+
+def _hmmlearn(v: Any) -> Any:
+    """Densities by numpy, the recursion by hmmlearn's compiled pass."""
+    x = np.nan_to_num(v.dy)
+    density = np.exp(-(x[:, None] ** 2) / np.array([1.0, 4.0, 0.25])) / (2 * np.pi * np.array([1.0, 4.0, 0.25]))
+    return _hmmc.forward_scaling(np.full(3, 1 / 3) @ STAY, STAY, density)
+
+
+def _ranges(b: Any) -> Any:
+    terms = range_volatility.range_terms((b.open, b.high, b.low, b.y), np.zeros(b.y.shape, dtype=np.int32), b.age)
+    return range_volatility.range_measures(terms, b.age, 60, needed(60), frozenset(range(4)))
+
+
+def _frame_ranges(v: Any) -> Any:
+    """Parkinson, Garman & Klass, Rogers & Satchell, Yang & Zhang of log prices, as pandas users write them."""
+    o, h, low, c = v.pd.open, v.pd.high, v.pd.low, v.pd.y
+    hl, co, oc = h - low, c - o, o - c.shift(1)
+    rs = (h - c) * (h - o) + (low - c) * (low - o)
+    k = 0.34 / (1.34 + 61 / 59)
+    satchell = rs.rolling(60).mean()
+    yang = oc.rolling(60).var() + k * co.rolling(60).var() + (1 - k) * satchell
+    parkinson = (hl**2 / (4 * log(2))).rolling(60).mean()
+    garman = (0.5 * hl**2 - (2 * log(2) - 1) * co**2).rolling(60).mean()
+    return parkinson**0.5, garman**0.5, satchell**0.5, yang**0.5
+
+
+def _change_points(b: Any) -> Any:
+    variance = np.ones(b.y.shape)
+    wanted = np.ones((int(b.segment[-1]) + 1, b.y.shape[1]), dtype=bool)
+    return change_points.change_points(b.dy, variance, b.age, wanted, (1 / 250, 1 / 1000), 1, 0)
+
+
 CASES = (
     Case("Lags and logarithms", "y(t) - y(t-60)", 1, lambda b: lags.lag_inside(b.y, b.age, 60), {
         "TA-Lib": lambda v: talib.MOM(v.y, 60), "polars": lambda v: v.pl.y.diff(60),
@@ -152,6 +205,20 @@ CASES = (
         "pandas": lambda v: v.pd.y.rolling(120).corr(v.pd.y.shift(1)),
         "numbagg": lambda v: nb.move_corr(v.y[1:], v.y[:-1], window=120),
     }, exact.correlation(120, 1)),
+    Case("Correlation", "correlation of 60 of two series", 1, lambda b: _two(b), {
+        "TA-Lib": lambda v: talib.CORREL(v.high, v.dy, 60),
+        "pandas": lambda v: v.pd.high.rolling(60).corr(v.pd.dy),
+        "numbagg": lambda v: nb.move_corr(v.high, v.dy, window=60),
+    }, note="of two unlike series, as 378 pairs of 28 would be"),
+    Case("Lines and parabolas", "slope of the line through 60", 1,
+         lambda b: lines.slope(b.y, b.age, 60, needed(60), False), {
+        "TA-Lib": lambda v: talib.LINEARREG_SLOPE(v.y, 60),
+    }, exact.slope(60), note="ours has R^2 at hand, and lets bars be missing"),
+    Case("Lines and parabolas", "curvature, gain in R^2, vertex, residual of 60", 4,
+         lambda b: quadratic.parabola(b.y, b.age, 60, needed(60)), {}),
+    Case("Ranges of bars", "Parkinson, Garman-Klass, Rogers-Satchell, Yang-Zhang of 60", 4, _ranges, {
+        "pandas": _frame_ranges,
+    }),
     Case("Extremes", "highest and lowest of the 60 closes before", 2,
          lambda b: extremes.previous_extremes(b.y, b.age, 60, needed(60)), {
         "TA-Lib": lambda v: talib.MINMAX(v.y, 60)[::-1],
@@ -175,6 +242,9 @@ CASES = (
         "polars": lambda v: v.pl.y.rolling_rank(1440), "pandas": lambda v: v.pd.y.rolling(1440).rank(pct=True),
         "bottleneck": lambda v: bn.move_rank(v.y, 1440),
     }),
+    Case("Hidden states", "filter of three states, nine outputs", 9, _chain, {"hmmlearn": _hmmlearn},
+         note="hmmlearn gives three probabilities and no more; its time is over nine values too"),
+    Case("Without a peer", "change points (BOCPD), ten outputs", 10, _change_points, {}),
     Case("Without a peer", "permutation entropy of 60", 1, lambda b: patterns.permutation_entropy(
         patterns.patterns(b.y, b.age), b.age, 60, needed(60), patterns.standstill(b.y, b.age, 62)), {}),
     Case("Without a peer", "variance ratio of 5 over 240", 1,
@@ -209,6 +279,12 @@ CASES = (
         "pandas": lambda v: _between(v.pd.y, *_frame_bands(v.pd.y, v.pd.y.rolling(20))),
     }, exact.percent(20)),
 )  # fmt: skip
+
+
+def _two(b: Any) -> Any:
+    out = np.empty(b.y.shape)
+    products.correlations(b.high, b.dy, b.age, 60, needed(60), out)
+    return out
 
 
 def _back(x: Any) -> Any:

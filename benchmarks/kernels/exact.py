@@ -131,6 +131,18 @@ def log_level(x: Exact, r: int) -> tuple[Value, ...]:
     return (10**4 * mp.log(x.y[r] / x.y[0]),)
 
 
+def slope(n: int) -> Row:
+    """Of the least-squares line, per row."""
+
+    def row(x: Exact, r: int) -> tuple[Value, ...]:
+        window = x.y[r - n + 1 : r + 1]
+        middle = mp.mpf(n - 1) / 2
+        squares = mp.fsum([(k - middle) ** 2 for k in range(n)])
+        return (mp.fsum([(k - middle) * v for k, v in enumerate(window)]) / squares,)
+
+    return row
+
+
 def quantiles(n: int, percents: tuple[int, ...]) -> Row:
     def row(x: Exact, r: int) -> tuple[Value, ...]:
         window = sorted(x.y[r - n + 1 : r + 1])

@@ -16,7 +16,7 @@ from benchmarks.kernels.timing import measure
 from benchmarks.machine import provenance
 
 PAIRS = 28
-PACKAGES = ("numpy", "numba", "TA-Lib", "polars", "pandas", "bottleneck", "numbagg")
+PACKAGES = ("numpy", "numba", "TA-Lib", "polars", "pandas", "bottleneck", "numbagg", "hmmlearn")
 SPEED_BAR = 2.0
 
 

@@ -15,6 +15,7 @@ from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
 from benchmarks.soak.image_build import image_build
+from benchmarks.soak.full_year import full_year
 from benchmarks.soak.kill import kill
 from benchmarks.soak.live_parity import live_parity
 from benchmarks.soak.migrate import migrate_stage
@@ -90,6 +91,9 @@ CHECKS: dict[str, Check] = {
     "image-build": Check(
         "what the Containerfiles say, done by hand: three venvs from hashed locks; bars to answers through them",
         image_build, 4, "weeks", "benchmarks/test_images_soak.py",
+    "full-year": Check(
+        "the year of 28 pairs end to end on two workers, each cost apart; a minute appended, one family changed",
+        full_year, 12, "months", "benchmarks/test_full_year_soak.py",
     ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",

@@ -22,6 +22,7 @@ from bqx.build.tasks import make_tasks
 from bqx.features.catalogue import own_datasets
 from bqx.features.declare import Dataset
 from bqx.features.identities import total
+from bqx.market.calendar import month_span
 from few_datasets import few
 
 pytestmark = pytest.mark.usefixtures("few_datasets")
@@ -62,15 +63,37 @@ def test_a_small_memory_bound_cuts_tasks_by_pairs_and_changes_nothing(unbuilt: P
     project = copy(unbuilt)
     found, inputs = plan(project)
     alone = [u for u in found.units if not inputs.recipes[u.dataset].everyone]
-    assert len(make_tasks(alone, inputs, 1 << 62)) == 2
+    assert len(make_tasks(alone, inputs, 1 << 62)) == 1, "two months make a task"
     cut = make_tasks(alone, inputs, 1)
     assert {len(task.pairs) for task in cut} == {1}
     assert sum(task.values for task in cut) == sum(unit.values for unit in alone)
     panels = [u for u in found.units if inputs.recipes[u.dataset].everyone]
-    assert {task.pairs for task in make_tasks(panels, inputs, 1)} == {tuple(PAIRS)}, "a panel is never cut"
+    assert [(t.ym, t.pairs) for t in make_tasks(panels, inputs, 1)] == [
+        ("2024_06", tuple(PAIRS)),
+        ("2024_07", tuple(PAIRS)),
+    ], "a panel is never cut by pairs"
+    assert len(make_tasks(panels, inputs, 1 << 62)) == 1
+    assert len(make_tasks(panels, inputs, 1 << 62, workers=2)) == 2, "no worker is left idle for it"
     small = Project.open(project.root, overrides={"build.memory_gb": "0.001"})
     build(small, threads=2)
     assert contents(small) == contents(copy(built))
+
+
+def test_a_task_counts_what_its_second_month_sees_once(unbuilt: Path, copy: Copy) -> None:
+    """Months that lack different things are tasks of their own."""
+    found, inputs = plan(copy(unbuilt))
+    alone = [u for u in found.units if not inputs.recipes[u.dataset].everyone]
+    (task,) = make_tasks(alone, inputs, 1 << 62)
+    assert [u.ym for u in task.units[:4]] == ["2024_06", "2024_07", "2024_06", "2024_07"]
+    assert task.units[0].dataset == task.units[1].dataset
+    second = [u for u in task.units if u.ym == "2024_07"]
+    rows = inputs.rows(month_span("2024_07")[0], inputs.end("2024_07") - 1)
+    assert all(u.look == len(u.columns) * rows for u in second)
+    assert sum(u.computed for u in second) < sum(u.computed for u in alone if u.ym == "2024_07")
+    other = [replace(u, pieces=u.pieces[:1]) if u.ym == "2024_07" else u for u in alone]
+    assert [t.ym for t in make_tasks(other, inputs, 1 << 62)] == ["2024_06", "2024_07"]
+    fewer = [u for u in alone if (u.ym, u.dataset) != ("2024_07", alone[0].dataset)]
+    assert [t.ym for t in make_tasks(fewer, inputs, 1 << 62)] == ["2024_06", "2024_07"]
 
 
 def test_some_columns_now_the_rest_later(unbuilt: Path, built: Path, copy: Copy) -> None:

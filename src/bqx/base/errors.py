@@ -520,6 +520,11 @@ class ScheduleError(BqxError):
     next_step = "correct the named line of the file that features.schedule in bqx.toml names"
 
 
+class AppendError(BqxError):
+    code, exit_code, title = "BQX865", 5, "rows cannot be appended to the store"
+    next_step = "run `bqx build run`, which builds what changed; delete PROJECT/append and the next append begins anew"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

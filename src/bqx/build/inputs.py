@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bqx.features.anchors import Edge
 from bqx.market.calendar import DAY, Calendar, month_span
@@ -75,6 +75,19 @@ class Inputs:
     _looks: dict[tuple[str, str, tuple[str, ...]], int] = field(
         default_factory=dict, repr=False, compare=False, init=False
     )
+
+    def with_bars(
+        self,
+        spans: Mapping[str, tuple[int, int]],
+        days: Mapping[tuple[str, int], str],
+        edges: Mapping[str, tuple[Edge, ...]],
+        as_of: int | None,
+    ) -> Inputs:
+        """The same with other bars; what the calendar alone decides is not worked out again."""
+        found = replace(self, spans=spans, days=days, edges=edges, as_of=as_of)
+        found._seen.update(self._seen)
+        found._cache.update({key: text for key, text in self._cache.items() if key[0] == "calendar"})  # type: ignore[index]
+        return found
 
     def row_span(self, pair: str, ym: str) -> tuple[int, int] | None:
         """First minute and `complete_through` of a partition; None when the pair has no open minute in the month."""

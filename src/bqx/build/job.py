@@ -18,6 +18,7 @@ from bqx.build.inputs import Inputs
 from bqx.build.packing import pack_inputs, pack_outcome, pack_task, unpack_inputs, unpack_outcome, unpack_task
 from bqx.build.same import check_same, facts
 from bqx.build.tasks import Task
+from bqx.build.units import Unit
 from bqx.build.worker import Outcome, Spent, run_task
 from bqx.features.warm import warm
 from bqx.store.manifest import Manifest
@@ -52,7 +53,7 @@ class BuildJob:
     def run(self, item: Task, emit: Callable[[Outcome], None], halt: threading.Event) -> None:
         task: Task | None = item
         if self.away:  # an earlier worker may have died over it, after some of its units were committed
-            task = _without(item, _committed(self.project.manifest, item.ym, self.inputs.as_of))
+            task = _without(item, _committed(self.project.manifest, item, self.inputs.as_of))
         if task is not None:
             run_task(self.project, self.inputs, task, emit, retries=self.retries, stop=halt)
 
@@ -89,12 +90,12 @@ class BuildJob:
         return unpack_outcome(item, data)
 
     def key(self, result: Outcome) -> str:
-        return result.unit.dataset
+        return result.unit.name
 
     def rest(self, item: Task, done: Sequence[Outcome]) -> Task | None:
         """Units after those that have ended, in their order."""
-        ended = {outcome.unit.dataset for outcome in done}
-        left = tuple(unit for unit in item.units if unit.dataset not in ended)
+        ended = {outcome.unit.name for outcome in done}
+        left = tuple(unit for unit in item.units if unit.name not in ended)
         return replace(item, units=left) if left else None
 
     def lost(self, item: Task, attempts: int, why: str) -> Outcome:
@@ -127,23 +128,25 @@ def load(data: Json) -> BuildJob:
     return job
 
 
-def _committed(manifest: Manifest, ym: str, since: int | None) -> set[tuple[PartitionKey, str]]:
-    """Partitions of a month that became known after the run took its inputs, with their input hashes."""
+def _committed(manifest: Manifest, task: Task, since: int | None) -> set[tuple[PartitionKey, str]]:
+    """Partitions of a task's months that became known after the run took its inputs, with their input hashes."""
+    months = sorted({unit.ym for unit in task.units})
+    marks = ", ".join("?" * len(months))
     sql = (
-        "SELECT d.name, p.pair, c.input_hash FROM generation g JOIN partition p ON p.id = g.partition_id "
+        "SELECT d.name, p.pair, p.ym, c.input_hash FROM generation g JOIN partition p ON p.id = g.partition_id "  # noqa: S608 - marks only
         "JOIN dataset d ON d.id = p.dataset_id JOIN piece c ON c.generation_id = g.id "
-        "WHERE p.ym = ? AND g.known_to IS NULL AND g.known_from > ?"
+        f"WHERE p.ym IN ({marks}) AND g.known_to IS NULL AND g.known_from > ?"
     )
     with manifest.connection() as con:
-        rows = con.execute(sql, (ym, since or 0)).fetchall()
-    return {(PartitionKey(dataset, pair, ym), digest) for dataset, pair, digest in rows}
+        rows = con.execute(sql, (*months, since or 0)).fetchall()
+    return {(PartitionKey(dataset, pair, ym), digest) for dataset, pair, ym, digest in rows}
 
 
 def _without(task: Task, done: set[tuple[PartitionKey, str]]) -> Task | None:
     """A task less the units of which every piece is there."""
 
-    def there(unit: str, pair: str, digest: str) -> bool:
-        return (PartitionKey(unit, pair, task.ym), digest) in done
+    def there(unit: Unit, pair: str, digest: str) -> bool:
+        return (PartitionKey(unit.dataset, pair, unit.ym), digest) in done
 
-    left = tuple(u for u in task.units if not all(there(u.dataset, p.pair, p.input_hash) for p in u.pieces))
+    left = tuple(u for u in task.units if not all(there(u, p.pair, p.input_hash) for p in u.pieces))
     return replace(task, units=left) if left else None

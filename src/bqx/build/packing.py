@@ -85,6 +85,7 @@ def unpack_task(data: Json) -> Task:
 def pack_outcome(outcome: Outcome) -> Json:
     return {
         "dataset": outcome.unit.dataset,
+        "ym": outcome.unit.ym,
         "receipts": [receipt.as_dict() for receipt in outcome.receipts],
         "spent": asdict(outcome.spent),
         "attempts": outcome.attempts,
@@ -95,7 +96,7 @@ def pack_outcome(outcome: Outcome) -> Json:
 
 def unpack_outcome(task: Task, data: Json) -> Outcome:
     """With the coordinator's own unit, which knows what it costs."""
-    unit = next(unit for unit in task.units if unit.dataset == data["dataset"])
+    unit = next(unit for unit in task.units if (unit.dataset, unit.ym) == (data["dataset"], data["ym"]))
     return Outcome(
         unit,
         tuple(Receipt.from_dict(receipt) for receipt in data["receipts"]),

@@ -74,7 +74,7 @@ def build(
             PartitionKey(unit.dataset, piece.pair, unit.ym) for unit in todo.units for piece in unit.pieces
         )
         keep(project, [project.catalogue[name] for name in dict.fromkeys(unit.dataset for unit in todo.units)])
-        warm({unit.dataset for unit in todo.units}, note)
+        warm({unit.dataset for unit in todo.units}, note, jobs=min(todo.threads, cores(0)))
         report = run_plan(
             project,
             inputs,

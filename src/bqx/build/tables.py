@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -53,10 +54,24 @@ def lanes(home: Dataset, values: Mapping[str, F8], minute: I8, pairs: tuple[str,
 
 def table(home: Dataset, columns: Lanes, minute: I8, lane: int, rows: slice) -> pl.DataFrame:
     """One pair's rows as the store keeps them: ts_utc, then the columns in registry order."""
-    stamps = (minute[rows] * 60_000_000).astype("datetime64[us]")
-    series = [pl.Series("ts_utc", stamps).dt.replace_time_zone("UTC")]
+    return stacked(home, columns, minute, {lane: rows})[lane]
+
+
+def stacked(home: Dataset, columns: Lanes, minute: I8, rows: Mapping[int, slice]) -> dict[int, pl.DataFrame]:
+    """:func:`table` of several pairs, lane -> its rows, made as one frame: for many pairs of few rows each."""
+    stamps = _joined([minute[part] for part in rows.values()])
+    series = [pl.Series("ts_utc", (stamps * 60_000_000).astype("datetime64[us]")).dt.replace_time_zone("UTC")]
     for name, array in columns.items():
-        one = pl.Series(name, array[lane, rows], nan_to_null=True)
+        one = pl.Series(name, _joined([array[lane, part] for lane, part in rows.items()]), nan_to_null=True)
         kind = home.by_name[name].dtype
         series.append(one.cast(_INTEGER[kind]) if kind in _INTEGER else one)
-    return pl.DataFrame(series)
+    whole, out, at = pl.DataFrame(series), {}, 0
+    for lane, part in rows.items():
+        count = len(minute[part])
+        out[lane] = whole.slice(at, count)
+        at += count
+    return out
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,4 +1,5 @@
-"""Units of a month put together so that bars and streams are loaded once, and cut so that memory stays bounded."""
+"""Units of a run of months put together so that bars, streams and what values see of earlier weeks are computed once,
+and cut so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -7,7 +8,11 @@ from dataclasses import dataclass, replace
 
 from bqx.build.inputs import Inputs
 from bqx.build.units import Unit
-from bqx.market.calendar import month_span
+from bqx.market.calendar import month_of, month_span
+
+RUN = 2
+"""Months of a task: what a month's values see of the weeks before is half as much work again as the month; of two it is
+a quarter. With more, memory would cut tasks to fewer pairs than vectors like."""
 
 PANEL_ARRAYS = 8
 STREAM_ARRAYS = 40
@@ -16,7 +21,8 @@ STREAM_ARRAYS = 40
 
 @dataclass(frozen=True)
 class Task:
-    """Units of one month over the same lanes; `pairs` are loaded, the pieces of the units are written.
+    """Units of consecutive months, the first of which is `ym`, over the same lanes, a dataset's months one after the
+    other; `pairs` are loaded, the pieces of the units are written.
 
     start, end : minutes that are loaded. cells : bars of pairs in them. bytes : held at most, by count of arrays.
     """
@@ -39,29 +45,54 @@ class Task:
 
 
 def make_tasks(units: Sequence[Unit], inputs: Inputs, memory: int, workers: int = 1) -> list[Task]:
-    """One task a month; cut by pairs where it would exceed `memory` bytes, or leave some of the workers idle.
+    """One task for :data:`RUN` months of the same datasets and pairs, or for one where there would be fewer than
+    workers; cut by pairs where it would exceed `memory` bytes, or leave some of the workers idle.
 
-    Datasets that see all pairs are not cut: their tasks run alone instead.
+    Datasets that see all pairs are not cut: their tasks run alone instead, of one month where two are too much.
     """
     months: dict[str, list[Unit]] = {}
     for unit in units:
         months.setdefault(unit.ym, []).append(unit)
-    parts = -(-workers // len(months)) if months else 1
-    tasks: list[Task] = []
-    for ym, group in months.items():
-        whole = [u for u in group if inputs.recipes[u.dataset].everyone]
-        apart = [u for u in group if not inputs.recipes[u.dataset].everyone]
-        if whole:
-            tasks.append(_task(ym, whole, inputs.pairs, inputs))
-        if apart:
-            tasks.extend(_cut(ym, apart, inputs, memory, parts))
-    return tasks
+    whole = {ym: [u for u in group if inputs.recipes[u.dataset].everyone] for ym, group in months.items()}
+    apart = {ym: [u for u in group if not inputs.recipes[u.dataset].everyone] for ym, group in months.items()}
+    longest = RUN if len(months) >= RUN * workers else 1
+    runs = _runs(apart, longest)
+    parts = -(-workers // len(runs)) if runs else 1
+    tasks = {run[0].ym: _cut(run, inputs, memory, parts) for run in runs}
+    panels: dict[str, list[Task]] = {}
+    for run in _runs(whole, longest):
+        task = _task(run, inputs.pairs, inputs)
+        alone = [whole[ym] for ym in dict.fromkeys(unit.ym for unit in run)]
+        fits = task.bytes <= memory or len(alone) == 1
+        for one in [task] if fits else [_task(group, inputs.pairs, inputs) for group in alone]:
+            panels.setdefault(one.ym, []).append(one)
+    return [task for ym in months for task in (*panels.get(ym, ()), *tasks.get(ym, ()))]
 
 
-def _cut(ym: str, units: list[Unit], inputs: Inputs, memory: int, parts: int) -> list[Task]:
+def _runs(months: dict[str, list[Unit]], longest: int) -> list[list[Unit]]:
+    """Units of months that follow each other and lack the same columns of the same pairs, a dataset's months together;
+    at most `longest` months."""
+    found: list[list[list[Unit]]] = []
+    for group in months.values():
+        if not group:
+            continue
+        last = found[-1] if found else []
+        if last and len(last) < longest and _follows(last[-1], group):
+            last.append(group)
+        else:
+            found.append([group])
+    return [[unit for of_one in zip(*run, strict=True) for unit in of_one] for run in found]
+
+
+def _follows(before: Sequence[Unit], after: Sequence[Unit]) -> bool:
+    same = [(u.dataset, u.columns, u.pairs) for u in before] == [(u.dataset, u.columns, u.pairs) for u in after]
+    return same and month_of(month_span(before[0].ym)[1]) == after[0].ym
+
+
+def _cut(units: Sequence[Unit], inputs: Inputs, memory: int, parts: int) -> list[Task]:
     wanted = {pair for unit in units for pair in unit.pairs}
     pairs = tuple(p for p in inputs.pairs if p in wanted)
-    task = _task(ym, units, pairs, inputs)
+    task = _task(units, pairs, inputs)
     parts = min(max(parts, -(-task.bytes // memory)), len(pairs))
     if parts == 1:
         return [task]
@@ -70,14 +101,29 @@ def _cut(ym: str, units: list[Unit], inputs: Inputs, memory: int, parts: int) ->
         part = set(pairs[k * len(pairs) // parts : (k + 1) * len(pairs) // parts])
         cut = [replace(u, pieces=tuple(p for p in u.pieces if p.pair in part)) for u in units]
         kept = [u for u in cut if u.pieces]
-        out.append(_task(ym, kept, tuple(p for p in pairs if p in part), inputs))
+        out.append(_task(kept, tuple(p for p in pairs if p in part), inputs))
     return out
 
 
-def _task(ym: str, units: Sequence[Unit], pairs: tuple[str, ...], inputs: Inputs) -> Task:
-    start = inputs.begin(min(inputs.earliest(u.dataset, ym) for u in units))
-    end = inputs.end(ym)
+def _task(units: Sequence[Unit], pairs: tuple[str, ...], inputs: Inputs) -> Task:
+    first, last = units[0].ym, units[-1].ym
+    start = inputs.begin(min(inputs.earliest(u.dataset, u.ym) for u in units))
+    end = inputs.end(last)
     cells = inputs.rows(start, end - 1) * len(pairs)
+    # what a later month sees of the weeks before it is the run's anyway
+    cleared = tuple(u if u.ym == first else _later(u, inputs) for u in units)
     # the widest dataset once as float64 over all it looks at and once more as typed lanes
-    widest = max(u.look + len(u.columns) * inputs.rows(month_span(ym)[0], end - 1) for u in units) * len(pairs)
-    return Task(ym, tuple(units), pairs, start, end, cells, 8 * (cells * (PANEL_ARRAYS + STREAM_ARRAYS) + widest))
+    looks: dict[str, int] = {}
+    for u in cleared:
+        looks[u.dataset] = looks.get(u.dataset, 0) + u.look + _own(u, inputs)
+    widest = max(looks.values()) * len(pairs)
+    return Task(first, cleared, pairs, start, end, cells, 8 * (cells * (PANEL_ARRAYS + STREAM_ARRAYS) + widest))
+
+
+def _own(unit: Unit, inputs: Inputs) -> int:
+    """Values a pair of the month itself."""
+    return len(unit.columns) * inputs.rows(month_span(unit.ym)[0], inputs.end(unit.ym) - 1)
+
+
+def _later(unit: Unit, inputs: Inputs) -> Unit:
+    return replace(unit, look=min(unit.look, _own(unit, inputs)))

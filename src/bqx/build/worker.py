@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -85,13 +85,14 @@ def run_task(
     began = time.perf_counter()
     streams, attempts, reason = _attempt(partial(task_streams, project, inputs, task), retries, halt)
     load = time.perf_counter() - began
+    held = Held()
     for unit in task.units:
         if streams is None:
             emit(Outcome(unit, (), Spent(), attempts, reason))
             continue
         share = unit.values / max(task.values, 1)
         spent = Spent(load * share, task.cells * share)
-        receipts, tried, why = _attempt(partial(_build, project, streams, task, unit, halt, spent), retries, halt)
+        receipts, tried, why = _attempt(partial(_build, project, streams, task, unit, halt, spent, held), retries, halt)
         made = streams.fits.take() if isinstance(streams.fits, StoredFits) else ()
         spent.fit = sum(new.artefact.seconds for new in made)
         spent.compute = max(spent.compute - spent.fit, 0.0)
@@ -127,23 +128,37 @@ def task_streams(project: Project, inputs: Inputs, task: Task) -> Streams:
     return Streams(panel, inputs.calendar, anchors(inputs), fits)
 
 
+@dataclass
+class Held:
+    """Values of the dataset a task is at, for its next month. compared : as :func:`check_values` counts them."""
+
+    dataset: str = ""
+    typed: Lanes = field(default_factory=dict)
+    compared: int = 0
+
+
 def unit_tables(
-    project: Project, streams: Streams, task: Task, unit: Unit, spent: Spent | None = None
+    project: Project, streams: Streams, task: Task, unit: Unit, spent: Spent | None = None, held: Held | None = None
 ) -> Iterator[tuple[Piece, pl.DataFrame]]:
-    """Evaluate a dataset over the task's lanes, check it, and give each piece's table."""
+    """Evaluate a dataset over the task's lanes and months, check it, and give each piece's table. held : what the
+    month before has left, or is to leave."""
     home = project.catalogue[unit.dataset]
     first = streams.panel.grid.index(month_span(task.ym)[0])
     minute = streams.panel.grid.minute[first:]
-    typed: Lanes = {}
-    for part in _parts(home, unit.columns):
-        typed |= lanes(home, evaluate(home, streams, part, start_row=first), minute, task.pairs)
-    typed = {name: typed[name] for name in unit.columns}
-    compared = check_values(home, typed, task.pairs)
+    kept = held or Held()
+    if kept.dataset != unit.dataset:
+        kept.dataset, kept.typed = "", {}
+        typed: Lanes = {}
+        for part in _parts(home, unit.columns):
+            typed |= lanes(home, evaluate(home, streams, part, start_row=first), minute, task.pairs)
+        typed = {name: typed[name] for name in unit.columns}
+        compared = check_values(home, typed, task.pairs)
+        kept.dataset, kept.typed, kept.compared = unit.dataset, typed, compared
     if spent is not None:
-        spent.compared = compared
+        spent.compared, kept.compared = kept.compared, 0
     for piece in unit.pieces:
         rows = slice(int(np.searchsorted(minute, piece.first)), int(np.searchsorted(minute, piece.through, "right")))
-        yield piece, table(home, typed, minute, task.pairs.index(piece.pair), rows)
+        yield piece, table(home, kept.typed, minute, task.pairs.index(piece.pair), rows)
 
 
 def _parts(home: Dataset, columns: Sequence[str]) -> list[list[str]]:
@@ -155,14 +170,14 @@ def _parts(home: Dataset, columns: Sequence[str]) -> list[list[str]]:
 
 
 def _build(
-    project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event, spent: Spent
+    project: Project, streams: Streams, task: Task, unit: Unit, halt: threading.Event, spent: Spent, held: Held
 ) -> tuple[Receipt, ...]:
     home = project.catalogue[unit.dataset]
     simulated = project.simulated
     receipts = []
     spent.compute, spent.write = 0.0, 0.0
     clock = time.perf_counter()
-    for piece, rows in unit_tables(project, streams, task, unit, spent):
+    for piece, rows in unit_tables(project, streams, task, unit, spent, held):
         if halt.is_set():
             raise Stopped
         spent.compute += time.perf_counter() - clock

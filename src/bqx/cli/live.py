@@ -97,6 +97,45 @@ def replay(
         raise CheckError(f"{len(found['differing'])} columns differ from batch", fix="report it: live must equal batch")
 
 
+@live.command()
+@click.option("--every", type=click.FloatRange(1), default=5.0, show_default=True, help="Seconds between looks.")
+@click.option("--once", is_flag=True, help="Append what there is and end.")
+@json_option
+@click.pass_obj
+def append(app: App, every: float, once: bool, as_json: bool) -> None:
+    """Follow the stored bars and append their rows to the store, until Ctrl-C. Other commands import the bars; what
+    cannot be appended (corrected bars, a pair that was silent for hours) is left to `bqx build run`."""
+    import time
+
+    from bqx.serve.live.appender import Appender
+
+    total = {"appends": 0, "minutes": 0, "rows": 0, "values": 0, "left": 0}
+    with (
+        closing(app.open()) as project,
+        closing(Appender(project, note=lambda line: click.echo(line, err=True))) as appender,
+    ):
+        try:
+            while True:
+                done = appender.append()
+                if done.rows or once:
+                    total["appends"] += 1
+                    for name in ("minutes", "rows", "values"):
+                        total[name] += getattr(done, name)
+                    click.echo(
+                        f"{done.rows:,} rows in {done.seconds['all']:.2f} s, {done.left} partitions left", err=True
+                    )
+                total["left"] = done.left
+                if once:
+                    break
+                appender.engine.prepare()
+                time.sleep(every)
+        except KeyboardInterrupt:
+            click.echo("stopped; what was appended stays", err=True)
+        simulated = project.simulated
+    text = f"{total['rows']:,} rows of {total['minutes']:,} minutes appended, {total['left']} partitions left to build"
+    emit({**total, "simulated": simulated}, as_json, ("SIMULATED bars\n" if simulated else "") + text)
+
+
 @live.group()
 def state() -> None:
     """Snapshots of the live state: look, save, fork, rebuild."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
@@ -44,6 +46,43 @@ def list_partitions(
     with manifest.connection() as con:
         rows = con.execute(_SELECT.format(where=" AND ".join(where)), names).fetchall()
     return [_info(list(group)) for _, group in groupby(rows, key=lambda row: row[3])]
+
+
+_NEWEST = """
+SELECT d.name, q.pair, q.ym, p.complete_through, p.input_hash, f.columns
+FROM dataset d JOIN partition q ON q.dataset_id = d.id JOIN generation g ON g.partition_id = q.id
+JOIN piece p ON p.generation_id = g.id JOIN file f ON f.id = p.file_id
+WHERE q.ym IN ({months}) AND g.known_to IS NULL
+AND p.seq = (SELECT max(o.seq) FROM piece o WHERE o.generation_id = g.id)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Where a partition ends: the last minute it speaks for, the hash of its inputs up to there, its columns."""
+
+    through: int
+    input_hash: str
+    columns: tuple[str, ...]
+
+
+def endings(manifest: Manifest, months: Sequence[str]) -> dict[PartitionKey, Ending]:
+    """The current partitions of some months, however many pieces each is in."""
+    with manifest.connection() as con:
+        rows = con.execute(_NEWEST.format(months=", ".join("?" * len(months))), list(months)).fetchall()
+    return {
+        PartitionKey(dataset, pair, ym): Ending(
+            through, digest, tuple(name for name, _ in parse_schema(text) if name not in ("pair", "ts_utc"))
+        )
+        for dataset, pair, ym, through, digest, text in rows
+    }
+
+
+def newest_month(manifest: Manifest) -> str | None:
+    """The latest month of which there is a partition."""
+    sql = "SELECT max(q.ym) FROM partition q JOIN generation g ON g.partition_id = q.id WHERE g.known_to IS NULL"
+    with manifest.connection() as con:
+        row = con.execute(sql).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
 
 
 @lru_cache(maxsize=4096)

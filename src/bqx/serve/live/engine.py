@@ -7,7 +7,7 @@ that never stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from bqx.base.atomic import write_bytes
 from bqx.base.errors import BarRefused, LiveError, LiveStateError
 from bqx.base.runlog import event
 from bqx.build.gather import gather
+from bqx.build.inputs import Inputs
+from bqx.features.anchors import Edge
 from bqx.features.declare import Dataset
 from bqx.features.live.ahead import make_ahead
 from bqx.market.calendar import DAY, datetime_of
@@ -28,7 +30,7 @@ from bqx.serve.live.identity import identity
 from bqx.serve.live.journal import Journal, Record
 from bqx.serve.live.newest import Newest
 from bqx.serve.live.snapshots import Snapshots
-from bqx.serve.live.standing import Standing
+from bqx.serve.live.standing import Rows, Standing
 from bqx.store.known import now_us
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ class Engine:
     """Datasets of a project, live. One process may have a folder open; :meth:`close` gives it back.
 
     newest : what it has to say. next : the open minute it takes next. through : stored bars after this minute are left
-    out. Raises LiveError when the project has no bars.
+    out. rows : hears of every minute taken after those bars, played ones too. Raises LiveError when the project has no
+    bars.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class Engine:
         note: Callable[[str], None] = lambda _: None,
         every: int = EVERY,
         through: int | None = None,
+        rows: Rows | None = None,
     ) -> None:
+        self._rows = rows
         self.project, self.calendar, self._note, self._every = project, project.calendar, note, every
         self.homes = list(homes or project.catalogue.values())
         self.folder = folder or project.root / "live"
@@ -99,6 +104,21 @@ class Engine:
     @property
     def next(self) -> int:
         return self._at.next
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it found in the project when it was opened."""
+        return self._inputs
+
+    @property
+    def through(self) -> int:
+        """Last minute of the stored bars it began from."""
+        return self._at.through
+
+    @property
+    def edges(self) -> Mapping[str, Sequence[Edge]]:
+        """First open and last close of each pair's segments up to the newest row."""
+        return self._at.edges
 
     @property
     def sigma(self) -> F8:
@@ -143,7 +163,7 @@ class Engine:
             else:
                 return
         last = max(s[1] for s in self._inputs.spans.values())
-        self._at = Standing(self.project, self._inputs, self.homes)
+        self._at = Standing(self.project, self._inputs, self.homes, self._rows)
         self._at.prime(last if through is None else min(last, through), self._note)
         self._records = 0
         self.save()
@@ -160,7 +180,7 @@ class Engine:
         self._records = int(saved.arrays.pop("engine/records")[0])
         if any(record.minute <= saved.minute for record in self._journal.read(skip=self._records)):
             raise LiveStateError("bars before it were revised after it was saved", where=str(path))
-        self._at = Standing(self.project, self._inputs, self.homes)
+        self._at = Standing(self.project, self._inputs, self.homes, self._rows)
         self._at.restore(saved.arrays, saved.minute)
         self._at.fill_past(saved.minute, self._recorded(self._at.through, saved.minute))
         self._since = 0

@@ -12,6 +12,7 @@ from bqx.base.errors import LiveStateError
 from bqx.build.fits import StoredFits, held_fits
 from bqx.build.gather import anchors as batch_anchors
 from bqx.build.inputs import Inputs
+from bqx.features.anchors import Edge
 from bqx.features.catalogue import earliest
 from bqx.features.declare import Dataset
 from bqx.features.live.carry import Carry
@@ -31,15 +32,19 @@ from bqx.serve.live.shelf import LiveShelf
 if TYPE_CHECKING:
     from bqx.build.project import Project
 
+Rows = Callable[[NDArray[np.int64], Mapping[str, NDArray[np.float64]]], None]
+"""Hears of rows that were taken: their minutes, and of each dataset float64 (columns, rows, pairs)."""
+
 ROWS = 360
 """Minutes in a block when history is caught up with: its values of all datasets are held at once."""
 
 
 class Standing:
     """begin, through : span of the stored bars it began from. next : the open minute it takes next. newest : what it
-    has to say. Use :meth:`prime` or :meth:`restore` first."""
+    has to say. rows : hears of the values of all later minutes. Use :meth:`prime` or :meth:`restore` first."""
 
-    def __init__(self, project: Project, inputs: Inputs, homes: Sequence[Dataset]) -> None:
+    def __init__(self, project: Project, inputs: Inputs, homes: Sequence[Dataset], rows: Rows | None = None) -> None:
+        self._rows = rows
         self._project, self._inputs, self.homes, self.calendar = project, inputs, list(homes), project.calendar
         fitting = [home.name for home in homes if home.fits]
         self.shelf = LiveShelf(StoredFits(inputs, held_fits(project.manifest, fitting or ["-"])))
@@ -82,7 +87,14 @@ class Standing:
             self._edges.take(panel)
             values = self.session.advance(panel, self._edges.anchors())
             self.newest.take(panel.grid.minute, panel.grid.seg_age, values)
+            if self._rows is not None:
+                self._rows(panel.grid.minute, values)
             self.next = self.after(part[-1].minute)
+
+    @property
+    def edges(self) -> Mapping[str, Sequence[Edge]]:
+        """First open and last close of each pair's segments, as the newest row knows them."""
+        return self._edges.anchors().edges
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that is remembered, copies."""
