@@ -54,6 +54,7 @@ def test_switched_on_it_is_built_like_others(unbuilt: Path, copy: Copy) -> None:
     assert (again.built, again.fresh) == (0, 1)
     off = Project.open(project.root)
     assert off.store.read("reg_rate", ["gbpusd"], None, ["r2_w15"]).collect().height == info.rows, "still readable"
+    assert not [p for p in verify(off).problems if "reg_rate" in str(p)], "what is off is nobody's fault"
     off.close()
     project.close()
 

@@ -53,10 +53,8 @@ def _rank_reference(x: F8, age: NDArray[np.int32]) -> float:
     n = valid.sum(axis=1)
     mean = np.where(valid, windows, 0.0).sum(axis=1) / np.maximum(n, 1)
     square = np.where(valid, (windows - mean[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(n - 1, 1)
-    known = np.sqrt(square[(n >= 27) & (age[-len(windows) :] >= 29)])
-    now = known[-1]
-    less, equal = (known < now * (1 - 1e-7)).sum(), (np.abs(known - now) <= now * 1e-7).sum()
-    return float(less + 0.5 * equal) / len(known)
+    known = np.sqrt(square[(n >= 27) & (age[-len(windows) :] >= 29)]).astype(np.float32)
+    return float((known < known[-1]).sum() + 0.5 * (known == known[-1]).sum()) / len(known)
 
 
 def reference(streams: Streams, column: str, row: int, pair: int) -> float:

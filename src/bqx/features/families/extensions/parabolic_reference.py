@@ -28,7 +28,11 @@ def distances_reference(y: F8, w: int, count: int) -> F8:
     """b of the last `count` windows of `w` levels, NaN where there is none."""
     windows = np.lib.stride_tricks.sliding_window_view(y, w)[-count:]
     base = windows - y[~np.isnan(y)][-1]
-    return np.asarray((base[:, -1] - np.nanmean(base, axis=1)) / np.nanstd(base, axis=1, ddof=1))
+    out = np.full(len(base), np.nan)
+    enough = (~np.isnan(base)).sum(axis=1) >= math.ceil(0.9 * w)
+    known = base[enough]
+    out[enough] = (known[:, -1] - np.nanmean(known, axis=1)) / np.nanstd(known, axis=1, ddof=1)
+    return out
 
 
 def shares_reference(y: F8, w: int, count: int) -> F8:
