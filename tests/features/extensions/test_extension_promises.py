@@ -56,7 +56,7 @@ def worlds(world: World, world_for: Callable[[Dataset], World]) -> Callable[[Dat
             return world_for(home)
         seen = calendar.ordinal(start) - calendar.ordinal(earliest(home, start, calendar))
         days = max(DAYS, days_of(max(seen, warmup(home)) + VALUES, calendar, end))
-        whole = world if days <= LEAST_DAYS else world_for(home)
+        whole = world if days <= LEAST_DAYS and "schedule" not in home.uses else world_for(home)
         key = (id(whole), days, pairs)
         if key not in made:
             made[key] = whole.only(whole.pairs[:pairs]).recent(days)

@@ -40,7 +40,15 @@ def _share_reference(values: list[float]) -> float:
 
 
 def _lags_reference(dy: F8) -> list[float]:
-    return [abs(_correlation_reference(dy[len(dy) - 240 :], dy[len(dy) - 240 - k : -k])) for k in range(1, 31)]
+    """|correlation| with the values 1 ... 30 before, over 240 rows."""
+    now = np.broadcast_to(dy[len(dy) - 240 :], (30, 240))
+    then = np.lib.stride_tricks.sliding_window_view(dy[len(dy) - 270 : -1], 240)[::-1]
+    both = ~(np.isnan(now) | np.isnan(then))
+    n = both.sum(axis=1, keepdims=True)
+    a, b = (np.where(both, x, 0.0) for x in (now, then))
+    a, b = (np.where(both, x - x.sum(axis=1, keepdims=True) / n, 0.0) for x in (a, b))
+    found = (a * b).sum(axis=1) / np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return [abs(float(v)) for v in found]
 
 
 def _granger_reference(y: F8, x: F8) -> float:
@@ -81,31 +89,26 @@ class _Lane:
         found = _column_reference(self.streams, f"{family}_{self.domain}", name)[:, self.pair]
         return found[max(0, self.row - bars + 1) : self.row + 1]
 
-    def inside(self, x: F8, bars: int, lag: int) -> F8:
-        """x of `lag` rows ago at each of the last `bars` rows, where that is in one segment; x ends at the row."""
-        out = np.full(bars, np.nan)
-        for k in range(bars):
-            at = len(x) - 1 - k - lag
-            if at >= 0 and self.age[self.row - k] >= lag:
-                out[bars - 1 - k] = x[at]
-        return out
-
     def moved(self, w: int, bars: int, lag: int = 0) -> F8:
         """y(s - lag) - y(s - lag - w) for the last `bars` rows s."""
         return self.inside(self.y, bars, lag) - self.inside(self.y, bars, lag + w)
 
-    def roots(self, w: int, bars: int, lag: int = 0) -> F8:
+    def roots_reference(self, w: int, bars: int, lag: int = 0) -> F8:
         """RV_w(s - lag) for the last `bars` rows s: sums over the valid changes, scaled to w."""
         out = np.full(bars, np.nan)
-        for k in range(bars):
-            at = self.row - k - lag
-            if at < w - 1 or self.age[self.row - k] < lag + w - 1:
-                continue
-            v = self.dy[at - w + 1 : at + 1]
-            v = v[~np.isnan(v)]
-            if len(v) >= (w if w < 20 else math.ceil(0.9 * w)):
-                out[bars - 1 - k] = math.sqrt(math.fsum(v * v) * w / len(v))
+        last = self.row - lag - np.arange(bars)[::-1]
+        there = (last >= w - 1) & (self.age[self.row - np.arange(bars)[::-1]] >= lag + w - 1)
+        v = self.dy[last[there][:, None] - np.arange(w)]
+        n = (~np.isnan(v)).sum(axis=1)
+        found = np.sqrt(np.nansum(v * v, axis=1) * w / np.maximum(n, 1))
+        out[there] = np.where(n >= (w if w < 20 else math.ceil(0.9 * w)), found, np.nan)
         return out
+
+    def inside(self, x: F8, bars: int, lag: int) -> F8:
+        """x of `lag` rows ago at each of the last `bars` rows, where that is in one segment; x ends at the row."""
+        at = len(x) - 1 - lag - np.arange(bars)[::-1]
+        there = (at >= 0) & (self.age[self.row - np.arange(bars)[::-1]] >= lag)
+        return np.where(there, x[np.maximum(at, 0)], np.nan)
 
 
 def make_reference(domain: Domain) -> Reference:
@@ -130,15 +133,17 @@ def _value_reference(lane: _Lane, column: str) -> float:
             scores = [float(lane.other("returns_std", f"retz_{h}")[0]) for h in (15, 30, 45, 60, 75)]
             return float(np.std(scores, ddof=1)) if column.endswith("divergence") else _share_reference(scores)
         case "vol_transmission_short_long":
-            return _correlation_reference(np.log(lane.roots(15, 480, 15)), np.log(lane.roots(60, 480)))
+            return _correlation_reference(
+                np.log(lane.roots_reference(15, 480, 15)), np.log(lane.roots_reference(60, 480))
+            )
         case "vol_spillover":
-            logs = [np.log(lane.roots(w, 480, k)) for w, k in ((15, 60), (60, 60), (60, 0))]
+            logs = [np.log(lane.roots_reference(w, 480, k)) for w, k in ((15, 60), (60, 60), (60, 0))]
             table = np.column_stack([*logs[:2], np.ones(480), logs[2]])
             table = table[~np.isnan(table).any(axis=1)]
             return float(np.linalg.lstsq(table[:, :3], table[:, 3], rcond=None)[0][0])
         case "vol_ratio_cascade" | "vol_term_structure_change":
             lags = (0, 15) if column.endswith("change") else (0,)
-            found = [math.log(2 * lane.roots(15, 1, k)[0] / lane.roots(60, 1, k)[0]) for k in lags]
+            found = [math.log(2 * lane.roots_reference(15, 1, k)[0] / lane.roots_reference(60, 1, k)[0]) for k in lags]
             return found[0] - found[1] if len(found) == 2 else found[0]
         case "r2_stability":
             return float(np.std([lane.other(f"momentum_w{w}", "lin_r2")[0] for w in LINES], ddof=1))
@@ -172,7 +177,7 @@ def _value_reference(lane: _Lane, column: str) -> float:
             return float((known == state[-1]).sum()) / len(known)
         case "shock_transmission":
             early = np.abs(lane.other("momentum_w15", "resid_end", lane.row + 1))
-            return _correlation_reference(lane.inside(early, 480, 15), lane.roots(60, 480))
+            return _correlation_reference(lane.inside(early, 480, 15), lane.roots_reference(60, 480))
     trends = [abs(float(lane.other(f"momentum_w{w}", "lin_t")[0])) for w in LINES]
     if column == "window_dominance":
         return float(np.argmax(trends))

@@ -87,7 +87,8 @@ def _terms_reference(windows: F8, parts: Sequence[Part]) -> F8:
 def _make_reference(domain: Domain) -> Reference:
     def reference(streams: Streams, column: str, row: int, pair: int) -> float:
         kind, *parts = parse(column)
-        y = streams.stream(domain).close[row - 2 * BARS + 2 : row + 1, pair]
+        first = max(row - 2 * BARS + 2, row - int(streams.panel.grid.seg_age[row]))
+        y = streams.stream(domain).close[first : row + 1, pair]
         terms = _terms_reference(np.lib.stride_tricks.sliding_window_view(y, BARS), parts)
         terms = terms[~np.isnan(terms).any(axis=1)]
         return float(np.asarray(np.cov(terms.T))[0, 1] if kind == "cov" else np.asarray(np.corrcoef(terms.T))[0, 1])
