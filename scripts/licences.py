@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from bqx.ops.container.licences import licence, refused
+
 LOCK = Path(__file__).parent.parent / "requirements" / "runtime.lock"
-REFUSED = re.compile(r"\b(AGPL|GPL|SSPL|BUSL|Affero|Commons Clause|non-?commercial)", re.IGNORECASE)
-ALLOWED = re.compile(r"\bL(esser )?GPL", re.IGNORECASE)
 
 
 def locked(path: Path) -> list[str]:
     """Names in a lock file."""
     return re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==", path.read_text(encoding="utf-8"), re.MULTILINE)
-
-
-def licence(package: Distribution) -> str:
-    """Licence expression, field or classifiers, the first that is stated."""
-    meta = package.metadata
-    stated = [meta.get("License-Expression"), (meta.get("License") or "").split("\n")[0]]
-    stated += [c.rsplit("::", 1)[1].strip() for c in meta.get_all("Classifier", []) if c.startswith("License ::")]
-    return "; ".join(dict.fromkeys(s for s in stated if s)) or "not stated"
 
 
 def main() -> int:
@@ -33,7 +25,7 @@ def main() -> int:
         except PackageNotFoundError:
             continue  # for another platform
         found += 1
-        if text == "not stated" or (REFUSED.search(text) and not ALLOWED.search(text)):
+        if refused(text):
             bad.append(f"{name}: {text}")
     print(f"licences: {found} run-time packages, {len(bad)} refused")
     for line in bad:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from bqx.market.calendar import DAY, Calendar, datetime_of, minute_of
+from bqx.market.pairs import PAIRS
 from bqx.market.simulated import simulate
 
 LATE = "nzdchf"
@@ -25,14 +27,14 @@ HOLES = (
 """Pair, begin (UTC) and minutes without a quote."""
 
 
-def panel_frames(calendar: Calendar, start: int, end: int) -> dict[str, pl.DataFrame]:
+def panel_frames(calendar: Calendar, start: int, end: int, pairs: Sequence[str] = PAIRS) -> dict[str, pl.DataFrame]:
     """Frames by pair over [start, end), which should hold the first half of March 2024; 90 minutes of it have no quote
     of any pair."""
-    frames = simulate(calendar, start, end, seed=1, origin_minute=start)
+    frames = simulate(calendar, start, end, seed=1, pairs=pairs, origin_minute=start)
     holes = [(pair, minute_of(datetime.fromisoformat(f"{begin}:00+00:00")), n) for pair, begin, n in HOLES]
     everyone = minute_of(datetime.fromisoformat("2024-03-12T09:00:00+00:00"))
     holes += [(LATE, start, 2 * DAY), *((pair, everyone, 90) for pair in frames)]
-    for pair, begin, minutes in holes:
+    for pair, begin, minutes in (hole for hole in holes if hole[0] in frames):
         low, high = datetime_of(begin), datetime_of(begin) + timedelta(minutes=minutes)
         frames[pair] = frames[pair].filter((pl.col("ts_utc") < low) | (pl.col("ts_utc") >= high))
     return frames

@@ -14,6 +14,7 @@ from benchmarks.soak.state import State
 from bqx.market.calendar import Calendar, month_span
 from bqx.research.backtest.costs import Costs
 from bqx.research.backtest.financing import Financing
+from bqx.research.backtest.judge import PBO_MOST
 from bqx.research.backtest.run import backtest as run_backtest
 from bqx.research.backtest.settings import Settings
 
@@ -52,7 +53,9 @@ def world(
                 "high90": first["high90"],
                 "dsr": found["deflated"]["dsr"],
                 "pbo": found["pbo"]["pbo"],
+                "pbo_of_settings": found["pbo"]["of_settings"],
                 "gate4": found["gates"]["GATE4"]["passed"],
+                "gate5": found["gates"]["GATE5"]["passed"],
                 "p_luck": found["benchmarks"]["random"]["p"],
                 "verdict": found["verdict"],
             }
@@ -68,7 +71,8 @@ def backtests(state: State) -> dict[str, Any]:
 
 
 def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Planted: GATE4, DSR and a verdict in every world. Noise at 0.1 bp: GATE4 and the verdict in none, DSR below 0.95.
+    """Planted: GATE4, DSR, PBO and a verdict in every world. Noise at 0.1 bp: GATE4, GATE5 and the verdict in none, DSR
+    below 0.95; how often each PBO alone would have passed it is stated.
 
     Noise at cost 0 has an expectancy of 0, so the 90 % interval must lie above it in 5 % of the worlds and below it in
     5 %: more than three binomial deviations off fails.
@@ -84,9 +88,14 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "planted_gate4": sum(t["gate4"] for t in planted) / n,
         "planted_dsr": min(t["dsr"] for t in planted),
         "planted_verdicts": sum(t["verdict"] != noise[0]["verdict"] for t in planted) / n,
-        "planted_pbo_median": sorted(t["pbo"] for t in planted)[n // 2],
+        "planted_pbo": max(t["pbo"] for t in planted),
+        "planted_pbo_of_settings_median": sorted(t["pbo_of_settings"] for t in planted)[n // 2],
         "noise_gate4": sum(t["gate4"] for t in noise) / n,
         "noise_dsr": max(t["dsr"] for t in noise),
+        "noise_gate5": sum(t["gate5"] for t in noise) / n,
+        "noise_pbo_median": sorted(t["pbo"] for t in noise)[n // 2],
+        "noise_pbo_passes": sum(t["pbo"] <= PBO_MOST for t in noise) / n,
+        "noise_pbo_of_settings_passes": sum(t["pbo_of_settings"] <= PBO_MOST for t in noise) / n,
         "noise_free_above": above,
         "noise_free_below": below,
         "noise_free_allowed": allowed,
@@ -94,6 +103,8 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "noise_free_sharpe_covers_0": covered,
     }
     good = found["planted_gate4"] == found["planted_verdicts"] == 1.0 and found["planted_dsr"] >= 0.95
+    good = good and found["planted_pbo"] <= PBO_MOST
     honest = found["noise_gate4"] == 0.0 and found["noise_dsr"] < 0.95 and max(above, below) <= allowed
+    honest = honest and found["noise_gate5"] == 0.0
     honest = honest and found["noise_free_dsr_above_95"] <= allowed and covered >= 1.0 - 2.0 * allowed
     return {"ok": good and honest, **found}

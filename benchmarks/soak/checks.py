@@ -14,6 +14,7 @@ from benchmarks.soak.cluster_laws import cluster_laws
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
+from benchmarks.soak.image_build import image_build
 from benchmarks.soak.kill import kill
 from benchmarks.soak.live_parity import live_parity
 from benchmarks.soak.migrate import migrate_stage
@@ -85,6 +86,10 @@ CHECKS: dict[str, Check] = {
     "evaluator-planted": Check(
         "worlds with a known drift: the oracle's interval covers the truth, a ridge finds it and never beats it",
         evaluator_planted, 200, "worlds", "benchmarks/test_evaluator_soak.py",
+    ),
+    "image-build": Check(
+        "what the Containerfiles say, done by hand: three venvs from hashed locks; bars to answers through them",
+        image_build, 4, "weeks", "benchmarks/test_images_soak.py",
     ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",

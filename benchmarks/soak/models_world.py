@@ -115,6 +115,7 @@ def whole(root: Path, seed: int, flavour: Flavour, plan: Plan) -> dict[str, Any]
         "trades": traded["summary"]["trades"],
         "net_bps": traded["expectancy"][0]["mean"],
         "dsr": None if traded["deflated"] is None else traded["deflated"]["dsr"],
+        "pbo": None if traded["pbo"] is None else {k: traded["pbo"][k] for k in ("pbo", "of_settings")},
         **risen(root),
     }
 

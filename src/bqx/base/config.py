@@ -94,6 +94,7 @@ keep_generations = 1         # superseded generations that `bqx store gc` leaves
 
 [features]
 extensions = []              # families beside the catalogue, such as ["reg", "wavelet"], or ["all"]; never counted
+# schedule = "events.csv"    # scheduled events and when each was published, for the extension events
 
 [build]
 threads = 0                  # 0: one a core

@@ -425,9 +425,129 @@ class ObjectError(BqxError):
     next_step = "read what it said; what was built is kept, and running it again goes on"
 
 
+class CostInputError(BqxError):
+    code, exit_code, title = "BQX870", 3, "a price book, a cost scenario or a reference is wrong"
+    next_step = "correct the named entry of the named file; `bqx cost estimate --json` shows what was read"
+
+
+class PriceListError(BqxError):
+    code, exit_code, title = "BQX871", 4, "a provider's price list cannot be used"
+    next_step = "read which entry; give the JSON offer file of one service as the provider publishes it"
+
+
+class BillError(BqxError):
+    code, exit_code, title = "BQX872", 4, "a bill of actual costs cannot be read"
+    next_step = "look at the named line; docs/cost.md lists the columns that are needed"
+
+
+class BudgetError(BqxError):
+    code, exit_code, title = "BQX873", 5, "costs pass the budget, or a bill is not explained by the estimate"
+    next_step = "read which figure; `bqx cost estimate --html` shows the lines and what moves them most"
+
+
+class CloudError(BqxError):
+    code, exit_code, title = "BQX880", 12, "the cloud refused, could not be reached, or did not answer in time"
+    next_step = "read what it said; what was done is recorded in cloud/state.sqlite, and the same command goes on"
+
+
+class DeploymentError(CloudError):
+    code, exit_code, title = "BQX881", 3, "cloud.toml, or what it names, cannot be used"
+    next_step = "correct the named key; docs/cloud.md lists them"
+
+
+class CloudThrottled(CloudError):  # noqa: N818 - what happened
+    code, exit_code, title = "BQX882", 12, "the cloud asked to slow down for too long"
+    next_step = "wait a few minutes and run the same command again; it goes on where it stopped"
+
+
+class CloudCredentials(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX883", 10, "there are no credentials for the cloud, or they are refused or expired"
+    next_step = "log in again, or store new keys at the secrets provider; then run the same command again"
+
+
+class CloudDenied(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX884", 10, "the cloud does not allow this to these credentials"
+    next_step = "give the role the documents that `bqx cloud policy` prints, then run the same command again"
+
+
+class CloudQuota(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX885", 12, "a quota of the cloud account is used up"
+    next_step = "have the named quota raised, or ask for less in cloud.toml; then run the same command again"
+
+
+class CloudConflict(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX886", 5, "something of that name is there already, or is being changed"
+    next_step = "what lacks the deployment's tag is never touched: choose another prefix, or wait for the change to end"
+
+
+class CloudHalfMade(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX887", 9, "something did not come up in the cloud"
+    next_step = "read its reason; `bqx cloud apply` makes it again, `bqx cloud destroy` removes it"
+
+
+class CloudDrift(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX888", 5, "what is in the cloud is not what cloud.toml says"
+    next_step = "`bqx cloud plan` lists the differences, `bqx cloud apply` ends them"
+
+
+class CloudJobsFailed(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX889", 9, "too few jobs in the cloud succeeded"
+    next_step = "read each job's reason; the same command tries the failed ones only"
+
+
+class ShiftRolledBack(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX890", 5, "a new release was taken back, or its traffic cannot be moved now"
+    next_step = "`bqx cloud status` shows what was measured at which share; the release before serves"
+
+
+class CloudStateError(CloudError):
+    code, exit_code, title = "BQX891", 6, "cloud/state.sqlite cannot be used"
+    next_step = "move it away: `bqx cloud verify` and `destroy` find what is there by name and tag without it"
+
+
+class PolicyError(CloudError):
+    code, exit_code, title = "BQX892", 5, "a policy document allows more than it may, or not what is called"
+    next_step = "correct src/bqx/ops/cloud/permissions.py, then `python -m bqx.ops.cloud.policy`"
+
+
+class LeftBehind(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX893", 9, "some of a deployment could not be removed"
+    next_step = "read each reason and run `bqx cloud destroy` again; until then it may cost money"
+
+
+class ScheduleError(BqxError):
+    code, exit_code, title = "BQX915", 4, "the schedule of events cannot be used"
+    next_step = "correct the named line of the file that features.schedule in bqx.toml names"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"
+
+
+class ContainerError(BqxError):
+    code, exit_code, title = "BQX902", 3, "a container was given a job that cannot be"
+    next_step = "correct the named file, channel or hyperparameter; docs/containers.md lists them"
+
+
+class ImageError(BqxError):
+    code, exit_code, title = "BQX903", 5, "an image's build files, lock or context break a rule"
+    next_step = "read which line or file it is; make the context anew, nothing in it is edited by hand"
+
+
+class AuditError(BqxError):
+    code, exit_code, title = "BQX904", 5, "the dependency audit found something, or could not look"
+    next_step = "raise the named package and make the lock anew, or excuse it with a reason and a last day"
+
+
+class StackError(BqxError):
+    code, exit_code, title = "BQX905", 5, "the cloud template breaks a rule"
+    next_step = "correct the named resource in deploy/cloud; nothing was created from it"
+
+
+class RunbookError(BqxError):
+    code, exit_code, title = "BQX906", 5, "a runbook is absent, or a step of it is no command"
+    next_step = "correct the named line: a step that cannot be run is found out at the worst time"
 
 
 def catalogue() -> list[type[BqxError]]:

@@ -123,9 +123,11 @@ class StoreSettings(_Section):
 
 class FeaturesSettings(_Section):
     """extensions : families beside the catalogue that this project builds, by name, or `all`; see docs/extensions.md.
-    Their names are known to the catalogue, which checks them."""
+    Their names are known to the catalogue, which checks them. schedule : CSV file of events and of when each was
+    published, for the extension `events`; relative to the project."""
 
     extensions: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ...], BeforeValidator(_as_list)] = ()
+    schedule: str = ""
 
 
 class BuildSettings(_Section):

@@ -47,7 +47,8 @@ def project_world(
     first = max(spans[p][0] for p in chosen)
     start = max(first, project.calendar.segment_start(end - days * DAY))
     frames = project.bars.read(chosen, start, end, as_of=project.as_of)
-    return World(frames, project.calendar, trading_day_after(project.calendar, start), tuple(chosen), few)
+    begin = trading_day_after(project.calendar, start)
+    return World(frames, project.calendar, begin, tuple(chosen), few, project.schedule)
 
 
 def files_world(

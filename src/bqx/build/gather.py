@@ -75,6 +75,7 @@ def gather(
         baselines=chosen,
         edges={pair: edges for pair, (_, edges) in found_edges.items()},
         as_of=as_of,
+        schedule=project.schedule,
     )
     return inputs, fresh
 
@@ -102,9 +103,9 @@ def recipe(home: Dataset, columns: Sequence[str] | None = None) -> Recipe:
 
 
 def anchors(inputs: Inputs) -> Anchors:
-    """T0, baselines and gaps in the form the features take."""
+    """T0, baselines, gaps and the schedule in the form the features take."""
     baseline = {p: (row.epoch, row.baseline_ts, row.baseline_mid) for p, row in inputs.baselines.items()}
-    return Anchors(inputs.t0, baseline, inputs.edges)
+    return Anchors(inputs.t0, baseline, inputs.edges, inputs.schedule)
 
 
 def _first_bar(

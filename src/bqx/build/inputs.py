@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bqx.features.anchors import Edge
 from bqx.market.calendar import DAY, Calendar, month_span
+from bqx.market.schedule import Schedule
 from bqx.store.registry import Baseline
 
 CALENDAR_AHEAD = 7 * DAY
@@ -19,6 +20,7 @@ REASONS = {
     "bars": "bars changed",
     "baseline": "the baseline changed",
     "gaps": "a weekly open or close changed",
+    "schedule": "the schedule of events changed",
     "rows": "rows were added or removed",
 }
 
@@ -55,6 +57,7 @@ class Inputs:
 
     days : content hash of the bars of each (pair, UTC day number). spans : first and last bar of each pair.
     edges : first open and last close of each pair's segments since its baseline. as_of : when it was so, us UTC.
+    schedule : of events, where the project has one.
     """
 
     calendar: Calendar
@@ -66,6 +69,7 @@ class Inputs:
     baselines: Mapping[str, Baseline]
     edges: Mapping[str, tuple[Edge, ...]]
     as_of: int | None = None
+    schedule: Schedule | None = None
     _cache: dict[object, str] = field(default_factory=dict, repr=False, compare=False, init=False)
     _seen: dict[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False, init=False)
     _looks: dict[tuple[str, str, tuple[str, ...]], int] = field(
@@ -132,6 +136,8 @@ class Inputs:
             parts["baseline"] = _hash(*(self._baseline_hash(p) for p in pairs))
         if "gaps" in recipe.uses:
             parts["gaps"] = _hash(*(self._edge_hash(p, end) for p in pairs))
+        if "schedule" in recipe.uses:
+            parts["schedule"] = _hash("none" if self.schedule is None else self.schedule.digest(end))
         return " ".join(f"{name}={value}" for name, value in sorted(parts.items()))
 
     def fit_hash(self, dataset: str, pair: str, seen: int, point: int, *, everyone: bool) -> str:

@@ -21,6 +21,7 @@ from bqx.features.anchors import Edge
 from bqx.features.declare import Dataset
 from bqx.features.fits import Artefact
 from bqx.market.calendar import Calendar
+from bqx.market.schedule import make_schedule
 from bqx.store.contract import Receipt
 from bqx.store.registry import Baseline
 
@@ -40,6 +41,7 @@ def pack_inputs(inputs: Inputs) -> Json:
         "baselines": {pair: asdict(row) for pair, row in inputs.baselines.items()},
         "edges": {pair: [_edge(edge) for edge in edges] for pair, edges in inputs.edges.items()},
         "as_of": inputs.as_of,
+        "schedule": None if inputs.schedule is None else inputs.schedule.events,
     }
 
 
@@ -60,6 +62,7 @@ def unpack_inputs(data: Json, catalogue: Mapping[str, Dataset]) -> Inputs:
         baselines={pair: Baseline(**row) for pair, row in data["baselines"].items()},
         edges={pair: tuple(Edge(*edge) for edge in edges) for pair, edges in data["edges"].items()},
         as_of=data["as_of"],
+        schedule=None if data["schedule"] is None else make_schedule(data["schedule"]),
     )
 
 

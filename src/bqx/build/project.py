@@ -17,6 +17,7 @@ from bqx.build.stores import MANIFEST_NAME, open_features, open_files, open_mani
 from bqx.features.catalogue import column, datasets, switched_on
 from bqx.market.calendar import Calendar, minute_of
 from bqx.market.pairs import PAIRS, parse_pair
+from bqx.market.schedule import Schedule, read_schedule
 from bqx.store.bars import BarStore
 from bqx.store.known import known_us
 from bqx.store.registry import Baseline
@@ -96,6 +97,12 @@ class Project:
         for folder in ("bars", "lake", "imports", "reports"):
             (root / folder).mkdir(exist_ok=True)
         return cls(root, config)
+
+    @cached_property
+    def schedule(self) -> Schedule | None:
+        """Events of the file that `features.schedule` names; None without one. Raises ScheduleError."""
+        named = self.config.features.schedule
+        return read_schedule(self.root / named) if named else None
 
     @property
     def catalogue(self) -> Mapping[str, Dataset]:

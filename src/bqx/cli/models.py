@@ -9,6 +9,7 @@ import click
 
 from bqx.cli.common import App, dry_run_option, emit, json_option
 from bqx.cli.models_evidence import evidence
+from bqx.cli.models_evidence_runbooks import runbooks
 
 if TYPE_CHECKING:
     from bqx.research.registry.gates import Gate
@@ -243,4 +244,5 @@ def _gates(gates: list[Gate]) -> None:
             click.echo(f"{'':31} evidence from {g.source}")
 
 
+evidence.add_command(runbooks)
 models.add_command(evidence)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bqx.cli.common import App, emit, json_option
+from bqx.cli.cost import figure_options, read_figures
 
 MOST_P99_MS = 250.0
 
@@ -97,6 +98,28 @@ def security(app: App, path: Path, as_json: bool) -> None:
     result = scan_repository(path, history=True)
     found = {"ok": not result.findings, "findings": len(result.findings)}
     _record(Registry(app.open().root), "GATE8", "security", ALL_MODELS, found, as_json)
+
+
+@evidence.command()
+@figure_options
+@click.option("--max-age-days", type=click.IntRange(1), default=365, show_default=True, help="Of the oldest price.")
+@json_option
+@click.pass_obj
+def cost(
+    app: App, scenario: Path | None, prices: Path | None, serving: str | None, draws: int, seed: int,
+    max_age_days: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Estimate a month: its P90 must be within the budget, at prices that are not too old (GATE8)."""
+    from datetime import UTC, datetime
+
+    from bqx.ops.cost.check import evidence as judge
+    from bqx.ops.cost.estimate import estimate
+    from bqx.research.registry.store import ALL_MODELS, Registry
+
+    root = app.open().root
+    read, book = read_figures(root, scenario, prices, serving)
+    found = judge(estimate(read, book, draws=draws, seed=seed), datetime.now(UTC).date(), max_age_days)
+    _record(Registry(root), "GATE8", "cost", ALL_MODELS, found, as_json)
 
 
 def _soak(path: Path, check: str, wanted: tuple[str, ...]) -> dict[str, Any]:

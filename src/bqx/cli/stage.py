@@ -102,6 +102,7 @@ def show(app: App, name: str, as_json: bool) -> None:
         "advised": list(found.advised),
         "exit": list(found.exit),
         "result": found.result,
+        "acceptance": found.acceptance,
         "why": found.why,
         "datasets": [home.name for home in homes_of(name)],
         "slack_hours": slot.slack,
@@ -124,7 +125,7 @@ def show(app: App, name: str, as_json: bool) -> None:
             click.echo(f"  {reason}")
         for key in ("phase", "kind", "owner", "hours", "features", "partitions", "slack_hours"):
             click.echo(f"{key:12} {data[key]}")
-        for key in ("datasets", "after", "advised", "exit"):
+        for key in ("datasets", "after", "advised", "exit", "commands", "suite"):
             click.echo(f"{key:12} {', '.join(data[key]) or 'none'}")
         for row in data["evidence_history"]:
             click.echo(

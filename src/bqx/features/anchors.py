@@ -1,4 +1,4 @@
-"""What level columns need from outside their window: the baseline of each pair and the closure gaps since T0."""
+"""What columns need from outside their window: the baseline of each pair, the closure gaps since T0, the schedule."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bqx.market.calendar import DAY, Calendar
 from bqx.market.panel import NEVER
+from bqx.market.schedule import Schedule
 
 F8 = NDArray[np.float64]
 BASELINE_WINDOW = DAY
@@ -30,11 +31,13 @@ class Edge:
 
 @dataclass(frozen=True)
 class Anchors:
-    """T0 (a minute, None before it is known), the baseline (epoch, minute, mid) and the segment edges of each pair."""
+    """T0 (a minute, None before it is known), the baseline (epoch, minute, mid) and the segment edges of each pair, and
+    the project's schedule of events, None without one."""
 
     t0: int | None = None
     baseline: Mapping[str, tuple[int, int, float]] = field(default_factory=dict)
     edges: Mapping[str, Sequence[Edge]] = field(default_factory=dict)
+    schedule: Schedule | None = None
 
     def minutes(self, pairs: Sequence[str]) -> NDArray[np.int64]:
         """Minute of each pair's baseline bar; NEVER without one. Shape (pairs,)."""

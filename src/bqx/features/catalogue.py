@@ -43,6 +43,17 @@ EXTENSIONS: tuple[str, ...] = (
     "crosswindow",
     "multiscale",
     "term_covariance",
+    "spectral",
+    "wavelet",
+    "ssa",
+    "currency_index",
+    "arbitrage",
+    "health",
+    "events",
+    "microstructure",
+    "liquidity",
+    "market_regime",
+    "volatility_surface",
 )
 """Modules of `families/extensions/`, likewise: auxiliary families that a project switches on by these names."""
 

@@ -15,7 +15,7 @@ from scipy import stats
 
 from bqx.base.errors import BacktestError, CheckError
 from bqx.research.backtest.deflated import best_of, deflated, probabilistic, shortest_record
-from bqx.research.backtest.judge import FRAGILE, SHOWN, deflate, verdict
+from bqx.research.backtest.judge import FRAGILE, SHOWN, deflate, overfit, verdict
 from bqx.research.backtest.overfitting import blocks_for, overfitting
 from bqx.research.backtest.profit import Book, by_month, concentration, drawdown, drawdown_interval, expectancy, summary
 from bqx.research.backtest.sharpe import hac_error, lo_error, moments, null_error, sharpe, sharpe_of
@@ -197,6 +197,27 @@ def test_pbo_of_the_paper_s_limits():
     assert found.pbo > 0.95
     assert found.loss > 0.99
     assert found.slope == pytest.approx(-1.0, abs=0.1)
+
+
+def test_pbo_among_luck_tells_good_relatives_from_none():
+    """Relatives that are all good refuse themselves by their own PBO, as noise does; among luck only noise is refused.
+    Relatives that differ by luck alone, whole records being equal, are refused either way."""
+    rng = np.random.default_rng(4)
+    found: dict[str, list[tuple[float, float]]] = {"good": [], "noise": [], "lucky": [], "bad": []}
+    for _ in range(20):
+        alike = rng.normal(size=(24, 1)) + 0.1 * rng.normal(size=(24, 8))
+        luck = rng.normal(size=(24, 8))
+        chance = rng.normal(size=(24, 8))
+        level = (chance - chance.mean(axis=0)) / chance.std(axis=0)
+        for name, settings_ in (("good", alike + 3.0), ("noise", alike), ("lucky", level), ("bad", alike - 3.0)):
+            made = overfit(settings_, luck if name != "lucky" else luck - luck.mean(axis=0))
+            found[name].append((made["pbo"], made["of_settings"]))
+    mean = {k: np.mean(v, axis=0) for k, v in found.items()}
+    assert mean["good"][0] == 0.0
+    assert mean["good"][1] > 0.25
+    assert 0.3 < mean["noise"][0] < 0.7
+    assert mean["lucky"][0] > 0.9
+    assert mean["bad"][0] == 1.0, "worse than luck is not better than the middle of itself and luck"
 
 
 def test_pbo_of_ties_and_short_records():

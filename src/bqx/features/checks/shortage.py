@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from bqx.features.checks.reach import bars_needed, days_of
 from bqx.features.checks.result import MINIMUM, CheckResult
 from bqx.features.checks.world import World
@@ -26,8 +28,9 @@ def _judge(home: Dataset, result: CheckResult, world: World, bars: int, lacking:
     if result.differing or result.compared >= MINIMUM:
         return result
     if result.column in lacking:
-        what = " and ".join(sorted(home.uses & {"volume", "quotes"})) or "what it needs"
-        note = f"the source of these bars has no {what}, so there is nothing to compare"
+        what = " and ".join(sorted(home.uses & {"volume", "quotes", "schedule"})) or "what it needs"
+        source = "the project" if "schedule" in home.uses else "the source of these bars"
+        note = f"{source} has no {what}, so there is nothing to compare"
         return replace(result, verdict="no data", note=note.replace("quotes", "bid and ask"))
     one = replace(home, columns=(home.by_name[result.column],))
     end = world.span[1]
@@ -44,6 +47,9 @@ def _judge(home: Dataset, result: CheckResult, world: World, bars: int, lacking:
 
 def _lacking(home: Dataset, columns: list[str], world: World) -> set[str]:
     """Columns that are NULL by capability and never have a value."""
+    if "schedule" in home.uses and world.schedule is None:
+        values = world.values(home, *world.span)
+        return {name for name in columns if bool(np.isnan(values[name]).all())}
     reasons = Reasons(world.view(*world.span))
     masks = {name: reasons.masks(home.by_name[name].support, home.uses) for name in columns}
     return {name for name, mask in masks.items() if mask["capability"].any() and not mask["expected"].any()}

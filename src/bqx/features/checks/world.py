@@ -17,6 +17,7 @@ from bqx.features.streams import Streams
 from bqx.features.support import View
 from bqx.market.calendar import DAY, Calendar, datetime_of
 from bqx.market.panel import Panel, make_panel
+from bqx.market.schedule import Schedule
 
 F8 = NDArray[np.float64]
 Kept = tuple[Dataset, dict[str, F8]]
@@ -31,7 +32,7 @@ def trading_day_after(calendar: Calendar, minute: int) -> int:
 class World:
     """Bars of some pairs (BARS_SCHEMA, sorted, unique, open minutes) and T0.
 
-    few : pairs that suffice for datasets in which a pair sees only itself; empty for all.
+    few : pairs that suffice for datasets in which a pair sees only itself; empty for all. schedule : of events.
     """
 
     frames: Mapping[str, pl.DataFrame]
@@ -39,6 +40,7 @@ class World:
     t0: int
     pairs: tuple[str, ...] = field(default=())
     few: tuple[str, ...] = field(default=())
+    schedule: Schedule | None = None
     _kept: dict[str, Kept] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +68,8 @@ class World:
     def anchors(self) -> Anchors:
         found = {p: find_baseline(f, self.t0) for p, f in self.frames.items()}
         baseline = {p: (1, *b) for p, b in found.items() if b is not None}
-        return Anchors(self.t0, baseline, {p: segment_edges(f, self.calendar) for p, f in self.frames.items()})
+        edges = {p: segment_edges(f, self.calendar) for p, f in self.frames.items()}
+        return Anchors(self.t0, baseline, edges, self.schedule)
 
     def panel(self, start: int, end: int) -> Panel:
         """Bars of [start, end) on the grid, told of the whole history's first and last bar."""

@@ -32,7 +32,7 @@ def member_mean(out: F8, x: F8, lanes: I8, signs: F8) -> None:
 
 
 @kernel
-def _times(a: float, b: float) -> float:
+def lost_in(a: float, b: float) -> float:
     """Rounding error of the product a b (Dekker 1971)."""
     c, d = SPLIT * a, SPLIT * b
     a1, b1 = c - (c - a), d - (d - b)
@@ -58,10 +58,10 @@ def parity(out: F8, price: F8, lanes: I8, signs: F8) -> None:
                     k = lanes[j, i, side]
                     leg = price[r, k] if k >= 0 else np.nan
                     if signs[j, i, side] > 0.0:
-                        spare = spare * leg + _times(below, leg)
+                        spare = spare * leg + lost_in(below, leg)
                         below = below * leg
                     else:
-                        lost = lost * leg + _times(above, leg)
+                        lost = lost * leg + lost_in(above, leg)
                         above = above * leg
                 total += BPS * (log_ratio(above, below) + (lost / above - spare / below))
             out[r, j] = total / count

@@ -18,7 +18,7 @@ def largest_eigenvalue(a: F8, n: int, work: F8) -> float:
     """Of the leading n x n part of symmetric `a`, which is overwritten: Householder's tridiagonal form, then bisection
     on the signs of its pivots (Golub & Van Loan 2013, 8.3 and 8.4). work : (3, n) or more columns."""
     for k in range(n - 2):
-        _reflect(a, n, k, work)
+        reflect(a, n, k, work)
     low, high = a[0, 0], a[0, 0]
     for i in range(n):
         left = abs(a[i, i - 1]) if i > 0 else 0.0
@@ -36,7 +36,7 @@ def largest_eigenvalue(a: F8, n: int, work: F8) -> float:
 
 
 @kernel
-def _reflect(a: F8, n: int, k: int, work: F8) -> None:
+def reflect(a: F8, n: int, k: int, work: F8) -> None:
     """Make column k zero below its first subdiagonal element; the lower triangle is kept."""
     squares = 0.0
     for i in range(k + 2, n):

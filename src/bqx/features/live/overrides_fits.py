@@ -12,6 +12,7 @@ from bqx.features.families import cross_sectional_pc1, fibonacci_series, hmm_reg
 from bqx.features.families import error_correction_series as relations
 from bqx.features.families.error_correction_sister import SISTER
 from bqx.features.families.error_correction_support import MAJORS, lanes_of
+from bqx.features.families.extensions.volatility_surface_garch import GARCH
 from bqx.features.families.time import _angle as angles_of
 from bqx.features.fits import Fit, fitted
 from bqx.features.kernels.members import member_mean
@@ -99,6 +100,12 @@ class InForce(Stepper):
 def in_force(streams: LiveStreams, fit: Fit) -> tuple[F8, I4]:
     original = next(f for f in hmm_regime_states_fit.FITS.values() if f.name == fit.name)
     out: tuple[F8, I4] = active().call(f"fit {fit.name}", (original, streams), {}, InForce)
+    return out
+
+
+@override("volatility_surface_garch.in_force")
+def garch_in_force(streams: LiveStreams, fit: Fit) -> tuple[F8, I4]:
+    out: tuple[F8, I4] = active().call(f"fit {fit.name}", (GARCH, streams), {}, InForce)
     return out
 
 

@@ -19,7 +19,8 @@ class Stage:
 
     after : ids that gate it. advised : ids that sensibly come first and gate nothing. hours : estimate, None where the
     plan gives none. features, tables : as printed by the plan's author, None where nothing is. exit : criteria by the
-    name of a machine check, or `manual: ...`. since : plan that introduced it.
+    name of a machine check, `manual: ...` for a person to judge, or `cloud: ...` for what only an account can show.
+    commands : that do the work. suite : tests of bqx that show the rest. since : plan that introduced it.
     """
 
     id: str
@@ -38,6 +39,8 @@ class Stage:
     acceptance: str = ""
     why: str = ""
     since: str = ""
+    commands: tuple[str, ...] = ()
+    suite: tuple[str, ...] = ()
 
     @property
     def before(self) -> tuple[str, ...]:
@@ -46,8 +49,14 @@ class Stage:
 
     @property
     def manual(self) -> tuple[str, ...]:
-        """Criteria that only a person or a later part of bqx can judge."""
-        return tuple(text.removeprefix("manual:").strip() for text in self.exit if text.startswith("manual:"))
+        """Criteria that no machine check of this project can judge: a person must, or a cloud account is needed."""
+        told = {"manual:": "no machine check yet: ", "cloud:": "needs a cloud account: "}
+        return tuple(
+            words + text.removeprefix(mark).strip()
+            for text in self.exit
+            for mark, words in told.items()
+            if text.startswith(mark)
+        )
 
 
 @dataclass(frozen=True, slots=True)

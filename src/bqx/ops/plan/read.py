@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bqx.base.errors import PlanError, UsageError
+from bqx.ops.plan.criteria import parse_criterion
 from bqx.ops.plan.fields import Fields, document
 from bqx.ops.plan.model import Aspect, Line, Phase, Plan, PrintedTotal, Register, Stage
 from bqx.ops.plan.register import register_from
@@ -119,6 +120,9 @@ def _linked(raw: Sequence[Stage], version: str) -> dict[str, Stage]:
         where = f"{version}, stage {stage.id}"
         # a glob never means the stage itself, an id in `after` may: that is a cycle, and is named as one
         after = expand(stage.after, ids, f"{where}, after")
+        for text in stage.exit:
+            if stage.kind in ("pipeline", "task") and not text.startswith(("manual:", "cloud:")):
+                parse_criterion(text, ids, f"{where}, exit")
         out[stage.id] = replace(stage, after=after, advised=expand(stage.advised, others, f"{where}, advised"))
     return out
 
@@ -141,6 +145,7 @@ def _stage(f: Fields) -> Stage:
         features=int(printed.number("features")) if printed and "features" in printed else None,
         tables=int(printed.number("tables")) if printed and "tables" in printed else None,
         exit=f.texts("exit") or (("values-as-declared",) if kind == "features" else ()),
+        commands=f.texts("commands"),
         result=f.text("result", ""),
         why=f.text("why", ""),
     )
@@ -159,10 +164,12 @@ def _task(f: Fields) -> Stage:
         owner=f.text("owner"),
         hours=f.number("hours"),
         after=f.texts("after"),
-        exit=(f"manual: {f.text('acceptance')}",),
+        exit=f.texts("exit") or (f"manual: {f.text('acceptance')}",),
         result=f.text("result"),
         acceptance=f.text("acceptance"),
         since=f.text("since", ""),
+        commands=f.texts("commands"),
+        suite=f.texts("suite"),
     )
     f.done()
     return stage

@@ -82,7 +82,16 @@ class Board:
         for standing in self:
             stage = self.plan.stages[standing.id]
             facts = {"name": stage.name, "phase": stage.phase, "kind": stage.kind, "owner": stage.owner}
-            stages.append({**standing.as_dict(), **facts, "hours": stage.hours, "after": list(stage.after)})
+            stages.append(
+                {
+                    **standing.as_dict(),
+                    **facts,
+                    "hours": stage.hours,
+                    "after": list(stage.after),
+                    "commands": list(stage.commands),
+                    "suite": list(stage.suite),
+                }
+            )
         blockers = [{"id": b.id, "open": is_open, "stages": list(b.stages), "reason": b.reason, "owner": b.owner,
                      "severity": b.severity, "exit": b.exit} for b, is_open in self.blockers]  # fmt: skip
         return {"plan": self.plan.version, "stale": self.stale, "stages": stages, "blockers": blockers}
@@ -208,5 +217,5 @@ def _marked(board: Board, standing: Standing) -> Standing:
         return standing
     manual = board.plan.stages[standing.id].manual
     if manual:
-        return replace(standing, mark="by hand", reasons=tuple(f"no machine check yet: {text}" for text in manual))
+        return replace(standing, mark="by hand", reasons=manual)
     return replace(standing, mark="ready")

@@ -9,6 +9,7 @@ from bqx.features.catalogue import own_datasets
 from bqx.ops.plan.criteria import parse_criterion
 from bqx.ops.plan.model import Plan
 from bqx.ops.stages.counting import Check
+from bqx.ops.stages.task_checks import NAMES, task_check
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -21,6 +22,9 @@ LEGACY_TOKENS = ("features", "idx")
 def criterion(project: Project, plan: Plan, board: Board, text: str) -> Check:
     """Whether a criterion such as `stage 1.6.9` holds now."""
     name, argument = parse_criterion(text, plan.stages, f"plan {plan.version}")
+    if name in NAMES:
+        checks, _ = task_check(project, name, argument)
+        return next((check for check in checks if not check.ok), checks[0])
     if name == "stage":
         holds = int(board[argument].validated)
         return Check(text, f"stage {argument} is validated by evidence that holds", "plan.sqlite", 1, holds)

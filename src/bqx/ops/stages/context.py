@@ -34,7 +34,8 @@ def context(project: Project, plan: Plan, state: PlanState, stage: str, level: s
         "totals": [{**{k: getattr(t, k) for k in t.__slots__}, "agrees": t.agrees} for t in totals(plan)],
         "domains": _domains(plan),
         "before": {"status": before[stage].status, "mark": before[stage].mark},
-        "stages": [_row(plan, after, s.id) for s in after if plan.stages[s.id].kind != "task"],
+        "stages": [_row(plan, after, s.id) for s in after
+                   if plan.stages[s.id].kind != "task" or s.id == stage or s.id in unblocked],
         "unblocked": unblocked,
         "blockers": [
             {"id": b.id, "open": is_open, "closed_now": b.id in closed, "reason": b.reason, "owner": b.owner,
@@ -83,7 +84,7 @@ def actuals(board: Board) -> dict[str, float]:
     for standing in board:
         if standing.validated and standing.evidence is not None and standing.hours is not None:
             content = standing.evidence.content
-            if content["kind"] != "features" or content["build"]["built"]:
+            if content["kind"] == "migration" or (content["kind"] == "features" and content["build"]["built"]):
                 out[standing.id] = standing.hours
     return out
 

@@ -14,8 +14,10 @@ from bqx.build.planner import Plan as BuildPlan
 from bqx.build.progress import Progress
 from bqx.build.run import build
 from bqx.ops.plan.columns import columns_in, homes_of
+from bqx.ops.plan.criteria import parse_criterion
 from bqx.ops.stages.checks import LEGACY_TOKENS, criterion, legacy_pattern, searched
-from bqx.ops.stages.counting import as_rows, count_stage, demand_enough, query_of
+from bqx.ops.stages.counting import Check, as_rows, count_stage, demand_enough, query_of
+from bqx.ops.stages.task_checks import NAMES, task_check
 
 if TYPE_CHECKING:
     from bqx.build.project import Project
@@ -56,6 +58,42 @@ def migration_facts(project: Project, board: Board, stage: Stage) -> dict[str, A
         "searched": searched(project),
         "pattern": legacy_pattern().pattern,
         "tokens": list(LEGACY_TOKENS),
+        "lacking": {},
+        "total": {"columns": 0},
+        "seconds": {"total": round(time.perf_counter() - began, 3)},
+    }
+
+
+def task_facts(project: Project, board: Board, stage: Stage) -> dict[str, Any]:
+    """Evidence that every machine check of a task holds; raises StageFailed with the first that does not."""
+    began = time.perf_counter()
+    checks: list[Check] = []
+    rests: dict[str, str] = {}
+    for text in stage.exit:
+        name, argument = parse_criterion(text, board.plan.stages, f"stage {stage.id}")
+        if name in NAMES:
+            found, on = task_check(project, name, argument)
+            checks += found
+            rests |= on
+        else:
+            checks.append(criterion(project, board.plan, board, text))
+    if bad := [check for check in checks if not check.ok]:
+        raise StageFailed(
+            "; ".join(f"{c.what}: {c.observed:,} instead of {c.expected:,}" for c in bad[:3]),
+            where=f"stage {stage.id}, check {bad[0].id}",
+            fix="; ".join(f"`{command}`" for command in stage.commands) or None,
+        )
+    return {
+        "kind": "task",
+        "format": 1,
+        "tool": __version__,
+        "simulated": project.simulated,
+        "owner": stage.owner,
+        "acceptance": stage.acceptance or stage.result,
+        "commands": list(stage.commands),
+        "suite": list(stage.suite),
+        "checks": [check.as_dict() for check in checks],
+        "rests": rests,
         "lacking": {},
         "total": {"columns": 0},
         "seconds": {"total": round(time.perf_counter() - began, 3)},

@@ -27,6 +27,11 @@ def why_not(
 
         found = legacy_names(project)
         return f"{len(found)} names of the old convention: {', '.join(found[:3])}" if found else None
+    if content["kind"] == "task":
+        from bqx.ops.stages.task_checks import changed
+
+        odd = changed(project, content["rests"])
+        return f"evidence {evidence.id} rests on what has changed: {odd}" if odd else None
     for name, code in content.get("code", {}).items():
         if codes.get(name) != code:
             return f"evidence {evidence.id} is of other code of {name}"

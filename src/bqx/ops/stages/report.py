@@ -53,6 +53,8 @@ def _maker(evidence: Evidence) -> Make:
 def _subtitle(evidence: Evidence, content: Mapping[str, Any]) -> str:
     if content["kind"] == "migration":
         return "No name of the old convention is left."
+    if content["kind"] == "task":
+        return "Looked at by machine: every check holds. What a check does not see is said below."
     if not evidence.computable:
         return "Built and counted, but not computable in this project: some columns have no value at all."
     return "Built, counted twice, and as calendar, bars and warm-up allow."
@@ -90,7 +92,7 @@ def _header(report: Report, evidence: Evidence, content: Mapping[str, Any], numb
             ("NULL", number(nulls, "", "values less those that are not NULL")),
         ]
         report.require_sum("values", [total["present"], nulls], total["values"])
-    else:
+    elif content["kind"] == "migration":
         items.append(
             ("names looked at", number(content["searched"], "", "datasets, lake folders and relations of the server"))
         )
@@ -121,6 +123,16 @@ def _lacking(report: Report, content: Mapping[str, Any], number: Make) -> None:
 
 def _details(report: Report, content: Mapping[str, Any], number: Make) -> None:
     report.add(Heading("Details"))
+    if content["kind"] == "task":
+        report.add(
+            Text(f"Accepted when: {content['acceptance']}."),
+            Text("Done by " + ("; ".join(f"`{c}`" for c in content["commands"]) or "other stages") + "."),
+            Text("Shown by bqx's own tests, which a project does not run: "
+                 + (", ".join(f"`{s}`" for s in content["suite"]) or "nothing more") + "."),
+            Table(["rests on", "hash"], [[k.partition(":")[2], f"sha256 {v}"] for k, v in content["rests"].items()],
+                  "When one of these changes, the evidence no longer holds"),
+        )  # fmt: skip
+        return
     if content["kind"] == "migration":
         report.add(
             Text("This stage builds nothing: it asks the manifest and the lake for names of the old convention.")
@@ -169,6 +181,8 @@ def _details(report: Report, content: Mapping[str, Any], number: Make) -> None:
 
 
 def _convention(report: Report, content: Mapping[str, Any]) -> None:
+    if content["kind"] == "task":
+        return
     report.add(Heading("Convention"))
     if content["kind"] == "migration":
         rows = [

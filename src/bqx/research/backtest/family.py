@@ -18,6 +18,7 @@ from bqx.research.backtest.sizing import Sizing
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+Key = tuple[int, float]
 THRESHOLDS = (1.0, 1.25, 1.5, 2.0)
 """Multiples of the round trip that the expected return must exceed."""
 SEEDS = 200
@@ -27,8 +28,9 @@ SEEDS = 200
 class Family:
     """Sums over tables that are added one after the other, rows by trade day (`days`, (d,)).
 
-    relatives : daily profit by (horizon, threshold), horizon 0 for all together. strategy, walk : closed trades of each
-    table, the strategy's and those of the random walk's signal; horizons : of the tables. random : daily profit of each
+    relatives : daily profit by (horizon, threshold), horizon 0 for all together. twins : by the same keys, what luck
+    made with the entries of each. strategy, walk : closed trades of each table, the strategy's and those of the random
+    walk's signal; horizons : of the tables. random : daily profit of each
     seed, with the turnover of the strategy (seeds, d).
     """
 
@@ -37,7 +39,8 @@ class Family:
     sizing: Sizing
     seed: int = 0
     seeds: int = SEEDS
-    relatives: dict[tuple[int, float], F8] = field(default_factory=dict)
+    relatives: dict[Key, F8] = field(default_factory=dict)
+    twins: dict[Key, F8] = field(default_factory=dict)
     strategy: list[Book] = field(default_factory=list)
     horizons: list[int] = field(default_factory=list)
     walk: list[Book] = field(default_factory=list)
@@ -59,6 +62,7 @@ class Family:
             made = self._daily(o, rows, side, weight)
             for key in ((t.horizon, threshold), (0, threshold)):
                 self.relatives[key] = self.relatives.get(key, 0.0) + made
+                self.twins[key] = self.twins.get(key, 0.0) + self._twin(o, rows, weight, key)
         rows = taken(o, s.side)
         self.strategy.append(self._book(o, rows, s.side, weight))
         self.horizons.append(t.horizon)
@@ -67,18 +71,29 @@ class Family:
         self._luck(o, rows, weight)
 
     def _luck(self, o: Outcomes, rows: I8, weight: F8) -> None:
-        """The strategy's entries and sizes with their spacing, all shifted by a random time, on random sides."""
-        free = np.flatnonzero(o.ready & o.fills)
-        if not len(rows) or not len(free):
-            return
-        place = np.searchsorted(free, rows)
         rng = np.random.default_rng([self.seed, *o.table.pair.encode(), o.table.horizon])
         for k in range(self.seeds):
-            at = free[(place + int(rng.integers(len(free)))) % len(free)]
-            side = np.where(rng.random(len(rows)) < 0.5, 1, -1)
-            net = side * o.gross_bps[at] - o.cost_bps[at]
-            net -= np.where(side > 0, o.long_financing[at], o.short_financing[at])
-            np.add.at(self.random[k], self._row(o.day[at]), weight[rows] * net)
+            self.random[k] += self._by_luck(o, rows, weight, rng)
+
+    def _twin(self, o: Outcomes, rows: I8, weight: F8, key: Key) -> F8:
+        mine = [key[0], round(100 * key[1])]
+        return self._by_luck(
+            o, rows, weight, np.random.default_rng([self.seed, *o.table.pair.encode(), o.table.horizon, *mine])
+        )
+
+    def _by_luck(self, o: Outcomes, rows: I8, weight: F8, rng: np.random.Generator) -> F8:
+        """Entries and sizes with their spacing, all shifted by a random time, on random sides: profit a day."""
+        made = np.zeros(len(self.days))
+        free = np.flatnonzero(o.ready & o.fills)
+        if not len(rows) or not len(free):
+            return made
+        place = np.searchsorted(free, rows)
+        at = free[(place + int(rng.integers(len(free)))) % len(free)]
+        side = np.where(rng.random(len(rows)) < 0.5, 1, -1)
+        net = side * o.gross_bps[at] - o.cost_bps[at]
+        net -= np.where(side > 0, o.long_financing[at], o.short_financing[at])
+        np.add.at(made, self._row(o.day[at]), weight[rows] * net)
+        return made
 
     def _row(self, day: I8) -> I8:
         return np.minimum(np.searchsorted(self.days, day), len(self.days) - 1).astype(np.int64)
@@ -92,8 +107,12 @@ class Family:
         gross = side[rows] * o.gross_bps[rows]
         return Book(weight[rows], gross, o.cost_bps[rows], financing, self._row(o.day[rows]))
 
-    def matrix(self) -> tuple[list[tuple[int, float]], F8]:
+    def matrix(self) -> tuple[list[Key], F8]:
         """Settings and their daily profit (days, settings); all horizons together only when there are several."""
         several = len({h for h, _ in self.relatives if h}) > 1
         keys = [k for k in sorted(self.relatives) if k[0] or several]
         return keys, np.stack([self.relatives[k] for k in keys], axis=1)
+
+    def matrix_of_twins(self) -> F8:
+        """What luck made with the entries of each setting of `matrix`, in its order."""
+        return np.stack([self.twins[k] for k in self.matrix()[0]], axis=1)

@@ -40,7 +40,7 @@ def judge(book: Book, days: I8, pnl: F8, family: Family, trials: int, *, seed: i
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "sharpe": lambda: sharpe_of(pnl, seed=seed).as_dict(),
         "deflated": lambda: deflate(sharpe_of(pnl, seed=seed), null_error(pnl), ratios, trials),
-        "pbo": lambda: overfitting(matrix).as_dict(),
+        "pbo": lambda: overfit(matrix, family.matrix_of_twins()),
         "superior": lambda: superior(matrix, seed=seed).as_dict(),
     }
     for name, measure in measures.items():
@@ -56,6 +56,13 @@ def judge(book: Book, days: I8, pnl: F8, family: Family, trials: int, *, seed: i
     out["gates"] = gates(out)
     out["verdict"] = verdict(out)
     return out
+
+
+def overfit(settings: F8, twins: F8) -> dict[str, Any]:
+    """PBO of settings ranked among as many strategies of luck with the same entries; `of_settings` is by their own
+    ranks, which tends to 1/2 when all are good and alike, as when none is (decision 140)."""
+    found = overfitting(np.hstack([settings, twins]), luck=twins.shape[1])
+    return found.as_dict() | {"of_settings": overfitting(settings).pbo}
 
 
 def deflate(found: Sharpe, null: float, ratios: F8, trials: int) -> dict[str, Any]:

@@ -41,15 +41,17 @@ def blocks_for(periods: int) -> int:
     return min(BLOCKS, periods // 2 // 2 * 2)
 
 
-def overfitting(profit: F8, blocks: int | None = None) -> Overfitting:
+def overfitting(profit: F8, blocks: int | None = None, *, luck: int = 0) -> Overfitting:
     """PBO of settings by their Sharpe ratios; `profit` (periods, settings), the same periods for all.
+
+    luck : the last so many columns are ranked with the settings but never chosen as the best.
 
     The oldest periods that do not fill `blocks` equal blocks are left out. Settings with equal ratios share a rank;
     one that never trades has ratio 0. CheckError below two settings or four blocks of two periods.
     """
     s = blocks_for(len(profit)) if blocks is None else blocks
     t, n = profit.shape
-    if n < 2 or s < 4 or s % 2 or t < 2 * s:
+    if n - luck < 1 or n < 2 or s < 4 or s % 2 or t < 2 * s:
         raise CheckError(
             f"PBO of {n} settings over {t} periods in {s} blocks",
             fix="it needs two settings or more, and an even number of blocks, at least 4, of two periods or more",
@@ -64,16 +66,15 @@ def overfitting(profit: F8, blocks: int | None = None) -> Overfitting:
     first = _ratios(inside @ sums, inside @ squares, half)
     second = _ratios((1.0 - inside) @ sums, (1.0 - inside) @ squares, half)
     rows = np.arange(len(inside))
-    best = first.argmax(axis=1)
+    best = first[:, : n - luck].argmax(axis=1)
     got = second[rows, best]
     below, equal = (second < got[:, None]).sum(axis=1), (second == got[:, None]).sum(axis=1)
     rank = below + 0.5 * (equal + 1)
     chosen_in = first[rows, best]
     e = chosen_in - chosen_in.mean()
     slope = float(e @ got) / float(e @ e) if float(e @ e) > 0.0 else 0.0
-    return Overfitting(
-        float((rank <= 0.5 * (n + 1)).mean()), float((got < 0.0).mean()), slope, len(inside), s, n, size * s
-    )
+    pbo = float((rank <= 0.5 * (n + 1)).mean())
+    return Overfitting(pbo, float((got < 0.0).mean()), slope, len(inside), s, n - luck, size * s)
 
 
 def _ratios(sums: F8, squares: F8, n: int) -> F8:

@@ -64,7 +64,7 @@ def _headline(found: dict[str, Any]) -> list[tuple[str, Cell]]:
         ("95 % interval", "n/a" if s is None else f"{s['low']:.2f} to {s['high']:.2f}"),
         ("deflated Sharpe ratio", _part(found, "deflated", "dsr", "Bailey and Lopez de Prado 2014", 3)),
         ("trials in the ledger", _part(found, "deflated", "trials", "rows of research.sqlite", 0)),
-        ("PBO", _part(found, "pbo", "pbo", "CSCV over the family of settings", 3)),
+        ("PBO", _part(found, "pbo", "pbo", "CSCV over the settings and as many of luck", 3)),
         ("net expectancy", _num(e["mean"], "bps", "profit a unit of notional", 3, "no trades")),
         ("90 % interval of it", "n/a" if e["low90"] is None else f"{e['low90']:.3f} to {e['high90']:.3f} bps"),
         ("turnover", _num(found["summary"]["turnover"], "x equity a year", "notional of both sides", 0, None)),
@@ -162,7 +162,8 @@ def _selection(found: dict[str, Any]) -> Table:
         ("probability that the true ratio is above 0", "deflated", "psr", "probabilistic Sharpe ratio", 3),
         ("best ratio a year of that many trials without skill", "deflated", "benchmark", "expected maximum", 2),
         ("days needed to tell it from that at 95 %", "deflated", "shortest_record_days", "shortest record", 0),
-        ("probability of backtest overfitting", "pbo", "pbo", "CSCV", 3),
+        ("probability of backtest overfitting, among luck", "pbo", "pbo", "CSCV", 3),
+        ("of the settings alone, as published", "pbo", "of_settings", "CSCV", 3),
         ("p that no setting of the family beats not trading", "superior", "consistent", "Hansen 2005", 3),
     )
     rows: list[list[Cell]] = [[text, _part(found, part, key, how, n)] for text, part, key, how, n in questions]

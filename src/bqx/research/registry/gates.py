@@ -18,9 +18,9 @@ SERVICE = {
     "rollback": "`bqx models evidence rollback`: the model before serves again",
 }
 OPERATIONS = {
-    "cost": "not installed: cost estimates come with the cloud adapters",
+    "cost": "`bqx models evidence cost`: P90 of a month within the budget, at prices of today",
     "monitors": "`bqx models evidence monitors`: at most one false alarm a month",
-    "runbooks": "not installed: runbooks come with the cloud adapters",
+    "runbooks": "`bqx models evidence runbooks`: every step is a command that exists",
     "security": "`bqx models evidence security`: the secret scan is clean",
 }
 """Kinds of evidence that other rooms hand in, and what makes them."""

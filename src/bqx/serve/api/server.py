@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from bqx.serve.api.protocol import config_arguments
 from bqx.serve.api.refresher import Refresher
 
 if TYPE_CHECKING:
+    from bqx.serve.api.gate import App
     from bqx.serve.api.live_thread import LiveThread
 
 LOOPBACK = "127.0.0.1"
@@ -27,12 +28,12 @@ class ApiServer:
     """Serves until closed; `url` says where. Port 0 takes a free one.
 
     root : the project, where the state for the console goes. tls : certificate and key files. live : takes bars
-    beside it, and ends with it.
+    beside it, and ends with it. wrap : goes around application and gate.
     """
 
     def __init__(
         self, service: Service, root: Path, *, host: str = LOOPBACK, port: int = 0, tls: tuple[str, str] | None = None,
-        live: LiveThread | None = None,
+        live: LiveThread | None = None, wrap: Callable[[App], App] = lambda app: app,
     ) -> None:  # fmt: skip
         import uvicorn
 
@@ -47,7 +48,7 @@ class ApiServer:
         self.refresher.url = self.url
         files: dict[str, Any] = {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]} if tls else {}
         arguments = config_arguments(service.limits)
-        self._server = uvicorn.Server(uvicorn.Config(make_app(service), lifespan="off", **arguments, **files))
+        self._server = uvicorn.Server(uvicorn.Config(wrap(make_app(service)), lifespan="off", **arguments, **files))
         self._thread: threading.Thread | None = None
 
     def serve(self) -> None:

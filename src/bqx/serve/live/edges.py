@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ NONE = -1.0
 
 
 class Edges:
-    """Of each pair, the segments since its baseline. t0, baseline : as registered; they do not change."""
+    """Of each pair, the segments since its baseline. known : T0, baselines and schedule, which do not change."""
 
-    def __init__(self, pairs: Sequence[str], t0: int | None, baseline: Mapping[str, tuple[int, int, float]]) -> None:
-        self.pairs, self._t0, self._baseline = tuple(pairs), t0, dict(baseline)
+    def __init__(self, pairs: Sequence[str], known: Anchors) -> None:
+        self.pairs, self._known = tuple(pairs), known
         self._closed: dict[str, list[Edge]] = {pair: [] for pair in pairs}
         # segment, first minute, first open, last minute, last close
         self._now = np.full((5, len(pairs)), NONE)
@@ -56,7 +57,7 @@ class Edges:
         for j, pair in enumerate(self.pairs):
             now = (_edge(self._now[:, j]),) if self._now[0, j] != NONE else ()
             edges[pair] = (*self._closed[pair], *now)
-        return Anchors(self._t0, self._baseline, edges)
+        return replace(self._known, edges=edges)
 
     def state(self) -> dict[str, NDArray[Any]]:
         found = {"now": self._now.copy()}

@@ -48,7 +48,7 @@ class Standing:
         self.past = Past(self.calendar, 0, self.shelf, quotes=quotes)
         self.session = Session(homes, self.calendar, self.past, lives)
         self._known = batch_anchors(inputs)
-        self._edges = Edges(inputs.pairs, inputs.t0, self._known.baseline)
+        self._edges = Edges(inputs.pairs, self._known)
         self._carry = Carry(inputs.pairs)
         self.newest = Newest(homes, inputs.pairs)
         self.begin, self.through, self.next = -1, -1, -1

@@ -8,6 +8,10 @@ BY_ROW |= {
     "bands.outside",
     "bands.place_between",
     "bands.settle",
+    "clocks.decay",
+    "clocks.since_last",
+    "clocks.soon",
+    "clocks.to_next",
     "cusum.log_square",
     "effective_spread.spreads_of",
     "flow.bulk_side",
@@ -22,6 +26,10 @@ BY_ROW |= {
     "legs.share",
     "levels.levels",
     "logs.logarithm",
+    "loops.exponential",
+    "loops.loops",
+    "loops.share_below",
+    "loops.strengths",
     "market_model.factor",
     "mathfun.log_ratio",
     "mathfun.turn",
@@ -36,9 +44,11 @@ BY_ROW |= {
     "panel_ranks.panel_measures",
     "peaks.on_grid",
     "softmax.first_weight",
+    "wavelets.reach",
 }
 
 BY_ROW |= {
+    "garch.fit_garch",
     "hidden_markov_fit.fit_chain",
     "hourly_line.residuals",
     "jit.kernel",

@@ -1,0 +1,1 @@
+"""What runs in containers, and what they are built from: docs/containers.md."""
