@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,9 +15,24 @@ from bqx.cli.common import App, dry_run_option, emit, json_option
 if TYPE_CHECKING:
     from bqx.build.project import Project
     from bqx.ops.cloud.cloud import Cloud
+    from bqx.ops.cloud.jobs.run import Result
 
-dataset_option = click.option("--dataset", default="container", show_default=True, help="Name of the dataset.")
-run_option = click.option("--run", required=True, help="Name of the run; the same name goes on with its jobs.")
+
+def _name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """It becomes part of names and folders."""
+    from bqx.base.errors import UsageError
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise UsageError(f"{value!r} is no name", fix="1 to 64 letters, digits, and . _ - after the first")
+    return value
+
+
+run_option = click.option(
+    "--run", required=True, callback=_name, help="Name of the run; the same name goes on with its jobs."
+)
+dataset_option = click.option(
+    "--dataset", default="container", show_default=True, callback=_name, help="Name of the dataset."
+)
 pairs_option = click.option("--pairs", metavar="A,B", help="Only these pairs.")
 set_option = click.option(
     "--set", "settings", metavar="NAME=VALUE", multiple=True, help="A hyperparameter; may repeat."
@@ -82,25 +98,29 @@ def processing(
 @run_option
 @pairs_option
 @set_option
+@click.option("--fetch", "bring", is_flag=True, help="Then bring the models to cloud/runs/RUN, every byte verified.")
 @no_wait_option
 @dry_run_option
 @json_option
 @click.pass_obj
 def training(
-    app: App, dataset: str, run: str, pairs: str | None, settings: tuple[str, ...], no_wait: bool, dry_run: bool,
-    as_json: bool,
+    app: App, dataset: str, run: str, pairs: str | None, settings: tuple[str, ...], bring: bool, no_wait: bool,
+    dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """A job a pair, as many at once as [training] says; exit code 9 below its quorum."""
     from bqx.ops.cloud.jobs import requests
+    from bqx.ops.cloud.jobs.fetch import fetch
     from bqx.ops.cloud.jobs.kinds import TRAINING
 
-    with _opened(app) as (_, made):
+    with _opened(app) as (project, made):
         t, more = made.deployment.training, _settings(settings)
         asked = {
             p: requests.training(made.aws, made.deployment, p, dataset, run, more) for p in _pairs(made, pairs)
         }  # fmt: skip
-        _jobs(made, TRAINING, run, asked, parallel=t.parallel, retries=t.retries, quorum=t.quorum, no_wait=no_wait,
-              dry_run=dry_run, as_json=as_json)  # fmt: skip
+        done = _jobs(made, TRAINING, run, asked, parallel=t.parallel, retries=t.retries, quorum=t.quorum,
+                     no_wait=no_wait, dry_run=dry_run, as_json=as_json)  # fmt: skip
+        if bring and done is not None:
+            fetch(made.aws, project.root, run, done.done, _note)
 
 
 @submit.command()
@@ -195,17 +215,18 @@ def features(app: App, last: int, dry_run: bool, as_json: bool) -> None:
 def _jobs(
     made: Cloud, kind: Any, run: str, asked: dict[str, dict[str, Any]], *, parallel: int, retries: int, quorum: float,
     no_wait: bool, dry_run: bool, as_json: bool,
-) -> None:  # fmt: skip
+) -> Result | None:  # fmt: skip
     from bqx.ops.cloud.jobs.run import job_name, run_jobs
 
     if dry_run:
         names = {item: job_name(made.deployment.prefix, kind, run, item, 0) for item in asked}
         emit({"dry_run": True, "jobs": names}, as_json, "\n".join(f"{i}: {n}" for i, n in names.items()))
-        return
+        return None
     done = run_jobs(made.aws, made.state, kind, run, asked, parallel=parallel, retries=retries, quorum=quorum,
                     wait=not no_wait, note=_note)  # fmt: skip
     said = f"{len(done.done)} of {len(asked)} done, {len(done.failed)} failed"
     emit({"dry_run": False, "run": run, **done.as_dict(kind)}, as_json, said)
+    return done
 
 
 def _pairs(made: Cloud, chosen: str | None) -> list[str]:

@@ -55,6 +55,7 @@ class FakeAws(ThreadingHTTPServer):
         self.traffic = Traffic(self.things, self.has_object)
         self.bucket_policies: dict[str, bytes] = {}
         self.seen.clear()
+        self.broken.clear()
         self.counts.clear()
         self.fault, self.documents = (lambda *_: None), None
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+import tarfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from cloud_world import PREFIX, Clock, World
 
-from bqx.base.errors import CloudJobsFailed, CloudQuota
+from bqx.base.errors import ArtefactError, CloudJobsFailed, CloudQuota
 from bqx.base.settings import ALL_PAIRS
 from bqx.ops.cloud.jobs import requests
 from bqx.ops.cloud.jobs.failure import failure_of
+from bqx.ops.cloud.jobs.fetch import fetch
 from bqx.ops.cloud.jobs.kinds import PROCESSING, TRAINING, TUNING
 from bqx.ops.cloud.jobs.run import job_name, run_jobs
+from bqx.ops.cloud.release import packed
+from bqx.research.artefact.folder import read_folder
 
 Ends = Mapping[str, list[dict[str, Any]]]
 SPOT = {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Interrupted"}
@@ -163,6 +169,53 @@ def test_destroy_stops_what_runs(open_world: Callable[[], World]) -> None:
     stopped = {o for _, o in w.fake.seen if o.startswith("Stop")}
     assert stopped == {"StopProcessingJob", "StopTrainingJob", "StopHyperParameterTuningJob"}
     assert c.state.jobs() == []
+
+
+def test_models_are_brought_here_only_when_they_are_signed(open_world: Callable[[], World], tmp_path: Any) -> None:
+    w = open_world()
+    pairs = ("eurusd", "usdjpy")
+    archives = {p: packed(w.root / "models" / "first" / p, p) for p in pairs}
+
+    def leave(noun: str, record: dict[str, Any]) -> None:
+        url = record["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://")
+        w.fake.moto.call("PUT", f"/{url}", archives[record["HyperParameters"]["pair"]])
+
+    w.fake.things.on_done = leave
+    done, aws = train(w, pairs).done, w.open().aws
+    found = fetch(aws, w.root, "run", done)
+    assert [f.pair for f in found] == list(pairs)
+    assert [f.digest for f in found] == [read_folder(w.root / "models/first" / p, w.root)[2] for p in pairs]
+    before = len(w.fake.seen)
+    assert fetch(aws, w.root, "run", done) == found
+    assert len(w.fake.seen) == before, "what is here is not fetched again"
+    for name, data, said in (
+        ("other", archives["usdjpy"], "there is no model of eurusd"),
+        ("torn", archives["eurusd"][:-40], "cannot be unpacked"),
+        ("outside", _reaching_out(), "cannot be unpacked"),
+        ("changed", _changed(w, tmp_path), "eurusd"),
+    ):
+        archives["eurusd"] = data
+        leave("TrainingJob", done["eurusd"])
+        with pytest.raises(ArtefactError, match=said):
+            fetch(aws, w.root, name, {"eurusd": done["eurusd"]})
+        assert not list((w.root / "cloud" / "runs").glob(f"{name}/*")), "nothing of it is kept"
+    assert not (w.root / "cloud" / "evil").exists()
+
+
+def _reaching_out() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        info = tarfile.TarInfo("../../evil")
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"x"))
+    return out.getvalue()
+
+
+def _changed(w: World, tmp_path: Any) -> bytes:
+    copy = tmp_path / "changed"
+    shutil.copytree(w.root / "models" / "first" / "eurusd", copy)
+    (copy / "model.txt").write_bytes(b"another model\n")
+    return packed(copy, "eurusd")
 
 
 @pytest.mark.parametrize(

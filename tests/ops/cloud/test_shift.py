@@ -109,7 +109,7 @@ def test_a_bad_release_is_taken_back(serving: Any) -> None:
     for behaviour, traffic, said in (
         (Behaviour(ms=400.0), 10, "P99 is 400 ms, the limit is 250"),
         (Behaviour(drift=6.0), 10, "predictions drift by 6.0 deviations"),
-        (Behaviour(), 0, "0 requests of 9; no latency yet"),
+        (Behaviour(), 0, "0 requests of 9; at 10 %: no latency yet"),
         (Behaviour(error_every=2), 10, "server errors"),
     ):
         _taken_back(w, c, new, behaviour, traffic, said)
