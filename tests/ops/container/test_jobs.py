@@ -217,6 +217,28 @@ def test_inputs_of_a_job_that_are_wrong(call: Any, market: Market, tmp_path: Pat
     assert not list((root / "model").iterdir())
 
 
+def test_a_reason_that_cannot_be_left_is_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from bqx.base.errors import UsageError
+    from bqx.ops.container.job import run_job
+
+    (tmp_path / "output").write_text("a file where a folder should be")
+
+    def work() -> None:
+        raise UsageError("this cannot be")
+
+    assert run_job(work, tmp_path / "output" / "failure") == 2
+    said = capsys.readouterr().err
+    assert "BQX002 this cannot be" in said and "cannot be left" in said
+
+    def worse() -> None:
+        raise ZeroDivisionError("AKIA" + "QWERTYUIOP" + "123456")
+
+    assert run_job(worse, tmp_path / "failure") == 70
+    reason = (tmp_path / "failure").read_text()
+    assert reason.startswith("internal error ") and "ZeroDivisionError" in reason
+    assert "QWERTYUIOP" not in reason + capsys.readouterr().err
+
+
 def test_sigterm_keeps_what_is_done_and_the_job_goes_on(
     call: Any, market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
