@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -30,7 +30,8 @@ def run_job(work: Callable[[], None], reason: Path) -> int:
 
     A BqxError gives its own status (docs/errors.md), SIGTERM 143, anything else 70 with a ticket that is in the log.
     """
-    reason.unlink(missing_ok=True)
+    with suppress(OSError):  # none is there, or nothing can be written there: `_leave` says so when it matters
+        reason.unlink()
     try:
         with stoppable():
             work()
