@@ -217,6 +217,30 @@ def test_inputs_of_a_job_that_are_wrong(call: Any, market: Market, tmp_path: Pat
     assert not list((root / "model").iterdir())
 
 
+def test_a_reason_that_cannot_be_left_is_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from bqx.base.errors import UsageError
+    from bqx.ops.container.job import run_job
+
+    (tmp_path / "output").write_text("a file where a folder should be")
+
+    def work() -> None:
+        raise UsageError("this cannot be")
+
+    assert run_job(work, tmp_path / "output" / "failure") == 2
+    said = capsys.readouterr().err
+    assert "BQX002 this cannot be" in said and "cannot be left" in said
+
+    canary = "AKIA" + "QWERTYUIOP" + "123456"
+
+    def worse() -> None:
+        raise ZeroDivisionError(canary)
+
+    assert run_job(worse, tmp_path / "failure") == 70
+    reason = (tmp_path / "failure").read_text()
+    assert reason.startswith("internal error ") and "ZeroDivisionError" in reason
+    assert canary not in reason + capsys.readouterr().err
+
+
 def test_sigterm_keeps_what_is_done_and_the_job_goes_on(
     call: Any, market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,10 +357,9 @@ def test_processing_writes_all_candidates_and_asserts_their_counts(processed: tu
     assert whole.shape == (data["rows"], 2641) and sum(whole.null_count().row(0)) == data["nulls"]
     project = Project.open(root / "processing" / "output" / "project")
     dataset = Dataset.open(project, "first")
-    sample = dataset.sample("eurusd", every=601)
+    sample = dataset.sample("eurusd", every=601, chosen=dataset.candidates[::40])
     project.close()
-    X = whole.drop("ts_utc").to_numpy()
-    np.testing.assert_array_equal(X, sample.X)
+    np.testing.assert_array_equal(whole.drop("ts_utc").to_numpy()[:, ::40], sample.X)
     minutes = whole["ts_utc"].to_physical().to_numpy() // 60_000_000
     assert minutes.max() < dataset.sealed_from <= dataset.end - 7000, "nothing sealed leaves the dataset"
 

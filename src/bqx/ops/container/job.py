@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -30,22 +30,23 @@ def run_job(work: Callable[[], None], reason: Path) -> int:
 
     A BqxError gives its own status (docs/errors.md), SIGTERM 143, anything else 70 with a ticket that is in the log.
     """
-    reason.unlink(missing_ok=True)
+    with suppress(OSError):  # none is there, or nothing can be written there: `_leave` says so when it matters
+        reason.unlink()
     try:
         with stoppable():
             work()
     except BqxError as error:
         _say(str(error))
-        write_reason(reason, str(error))
+        _leave(reason, str(error))
         return error.exit_code
     except Stopped:
         _say("stopped by SIGTERM; what was finished is kept, and the same job goes on from there")
-        write_reason(reason, "stopped by SIGTERM before it was done; what was finished is kept in checkpoints")
+        _leave(reason, "stopped by SIGTERM before it was done; what was finished is kept in checkpoints")
         return STOPPED
     except Exception as error:  # noqa: BLE001 - the last resort: a job must not end without a reason
         ticket = secrets.token_hex(4)
         _say("".join(traceback.format_exception(error)))
-        write_reason(reason, f"internal error {ticket} ({type(error).__name__}); the log has the ticket")
+        _leave(reason, f"internal error {ticket} ({type(error).__name__}); the log has the ticket")
         _say(f"internal error {ticket}")
         return BqxError.exit_code
     return 0
@@ -67,6 +68,14 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _leave(path: Path, text: str) -> None:
+    """Write the reason; where that cannot be, an endpoint's folder may be read-only, the log has it."""
+    try:
+        write_reason(path, text)
+    except OSError as error:
+        _say(f"the reason cannot be left at {path}: {error.strerror}")
 
 
 def _say(text: str) -> None:
