@@ -88,12 +88,13 @@ CHECKS: dict[str, Check] = {
         "worlds with a known drift: the oracle's interval covers the truth, a ridge finds it and never beats it",
         evaluator_planted, 200, "worlds", "benchmarks/test_evaluator_soak.py",
     ),
-    "image-build": Check(
-        "what the Containerfiles say, done by hand: three venvs from hashed locks; bars to answers through them",
-        image_build, 4, "weeks", "benchmarks/test_images_soak.py",
     "full-year": Check(
         "the year of 28 pairs end to end on two workers, each cost apart; a minute appended, one family changed",
         full_year, 12, "months", "benchmarks/test_full_year_soak.py",
+    ),
+    "image-build": Check(
+        "what the Containerfiles say, done by hand: three venvs from hashed locks; bars to answers through them",
+        image_build, 4, "weeks", "benchmarks/test_images_soak.py",
     ),
     "kill": Check(
         "a build killed at 50 random points and run again gives the bytes of an undisturbed one",
