@@ -14,8 +14,8 @@ from benchmarks.soak.cluster_laws import cluster_laws
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
-from benchmarks.soak.image_build import image_build
 from benchmarks.soak.full_year import full_year
+from benchmarks.soak.image_build import image_build
 from benchmarks.soak.kill import kill
 from benchmarks.soak.live_parity import live_parity
 from benchmarks.soak.migrate import migrate_stage
