@@ -79,6 +79,18 @@ def test_a_small_memory_bound_cuts_tasks_by_pairs_and_changes_nothing(unbuilt: P
     assert contents(small) == contents(copy(built))
 
 
+def test_the_last_tasks_are_cut_for_workers_that_would_be_idle(unbuilt: Path, copy: Copy) -> None:
+    """Three months on two workers: the third is halved."""
+    found, inputs = plan(copy(unbuilt))
+    alone = [u for u in found.units if not inputs.recipes[u.dataset].everyone]
+    of = {ym: [u for u in alone if u.ym == ym] for ym in ("2024_06", "2024_07")}
+    three = [*(replace(u, ym="2024_05") for u in of["2024_06"]), *of["2024_06"], *of["2024_07"]]
+    tasks = make_tasks(three, inputs, 1 << 62, workers=2)
+    assert [len(t.pairs) for t in tasks if t.ym == "2024_07"] == [len(PAIRS) // 2, len(PAIRS) - len(PAIRS) // 2]
+    assert [len(t.pairs) for t in tasks if t.ym != "2024_07"] == [len(PAIRS)] * 2
+    assert sum(t.values for t in tasks) == sum(u.values for u in three)
+
+
 def test_a_task_counts_what_its_second_month_sees_once(unbuilt: Path, copy: Copy) -> None:
     """Months that lack different things are tasks of their own."""
     found, inputs = plan(copy(unbuilt))

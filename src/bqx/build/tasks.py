@@ -46,7 +46,8 @@ class Task:
 
 def make_tasks(units: Sequence[Unit], inputs: Inputs, memory: int, workers: int = 1) -> list[Task]:
     """One task for :data:`RUN` months of the same datasets and pairs, or for one where there would be fewer than
-    workers; cut by pairs where it would exceed `memory` bytes, or leave some of the workers idle.
+    workers; cut by pairs where it would exceed `memory` bytes, and the last ones where they would leave some of the
+    workers idle at the end.
 
     Datasets that see all pairs are not cut: their tasks run alone instead, of one month where two are too much.
     """
@@ -57,8 +58,9 @@ def make_tasks(units: Sequence[Unit], inputs: Inputs, memory: int, workers: int 
     apart = {ym: [u for u in group if not inputs.recipes[u.dataset].everyone] for ym, group in months.items()}
     longest = RUN if len(months) >= RUN * workers else 1
     runs = _runs(apart, longest)
-    parts = -(-workers // len(runs)) if runs else 1
-    tasks = {run[0].ym: _cut(run, inputs, memory, parts) for run in runs}
+    last = len(runs) % workers
+    parts = [1] * (len(runs) - last) + [-(-workers // last)] * last if last else [1] * len(runs)
+    tasks = {run[0].ym: _cut(run, inputs, memory, n) for run, n in zip(runs, parts, strict=True)}
     panels: dict[str, list[Task]] = {}
     for run in _runs(whole, longest):
         task = _task(run, inputs.pairs, inputs)
