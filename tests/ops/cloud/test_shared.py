@@ -23,6 +23,8 @@ from bqx.research.registry.model import Model
 
 MOTO_DIFFERS = {"ProcessingResources", "AlgorithmSpecification"}
 """What moto 5.2 gives back otherwise than it was given: it fills in, and drops the environment of jobs."""
+MOTO: dict[str, Any] = {}
+"""Clients, by service."""
 RELEASE = Release("abc123", {"eurusd": "eurusd:1"}, {"eurusd": "d" * 64}, {"eurusd": 3}, ("k",))
 
 
@@ -42,8 +44,15 @@ def _is_moto(aws: Aws) -> bool:
 
 
 def _own(closure: Any) -> Any:
-    """The connection that is not shared."""
-    return next(c.cell_contents for c in closure if callable(c.cell_contents))
+    """Connections of their own to moto, shared by these tests."""
+    connect = next(c.cell_contents for c in closure if callable(c.cell_contents))
+
+    def shared(aws: Aws, service: str) -> Any:
+        if service not in MOTO:
+            MOTO[service] = connect(aws, service)
+        return MOTO[service]
+
+    return shared
 
 
 def _look(aws: Aws, kind: Any, name: str, looks: int = 4) -> Any:
