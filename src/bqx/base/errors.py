@@ -425,6 +425,76 @@ class ObjectError(BqxError):
     next_step = "read what it said; what was built is kept, and running it again goes on"
 
 
+class CloudError(BqxError):
+    code, exit_code, title = "BQX880", 12, "the cloud refused, could not be reached, or did not answer in time"
+    next_step = "read what it said; what was done is recorded in cloud/state.sqlite, and the same command goes on"
+
+
+class DeploymentError(CloudError):
+    code, exit_code, title = "BQX881", 3, "cloud.toml, or what it names, cannot be used"
+    next_step = "correct the named key; docs/cloud.md lists them"
+
+
+class CloudThrottled(CloudError):  # noqa: N818 - what happened
+    code, exit_code, title = "BQX882", 12, "the cloud asked to slow down for too long"
+    next_step = "wait a few minutes and run the same command again; it goes on where it stopped"
+
+
+class CloudCredentials(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX883", 10, "there are no credentials for the cloud, or they are refused or expired"
+    next_step = "log in again, or store new keys at the secrets provider; then run the same command again"
+
+
+class CloudDenied(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX884", 10, "the cloud does not allow this to these credentials"
+    next_step = "give the role the documents that `bqx cloud policy` prints, then run the same command again"
+
+
+class CloudQuota(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX885", 12, "a quota of the cloud account is used up"
+    next_step = "have the named quota raised, or ask for less in cloud.toml; then run the same command again"
+
+
+class CloudConflict(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX886", 5, "something of that name is there already, or is being changed"
+    next_step = "what lacks the deployment's tag is never touched: choose another prefix, or wait for the change to end"
+
+
+class CloudHalfMade(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX887", 9, "something did not come up in the cloud"
+    next_step = "read its reason; `bqx cloud apply` makes it again, `bqx cloud destroy` removes it"
+
+
+class CloudDrift(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX888", 5, "what is in the cloud is not what cloud.toml says"
+    next_step = "`bqx cloud plan` lists the differences, `bqx cloud apply` ends them"
+
+
+class CloudJobsFailed(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX889", 9, "too few jobs in the cloud succeeded"
+    next_step = "read each job's reason; the same command tries the failed ones only"
+
+
+class ShiftRolledBack(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX890", 5, "a new release was taken back, or its traffic cannot be moved now"
+    next_step = "`bqx cloud status` shows what was measured at which share; the release before serves"
+
+
+class CloudStateError(CloudError):
+    code, exit_code, title = "BQX891", 6, "cloud/state.sqlite cannot be used"
+    next_step = "move it away: `bqx cloud verify` and `destroy` find what is there by name and tag without it"
+
+
+class PolicyError(CloudError):
+    code, exit_code, title = "BQX892", 5, "a policy document allows more than it may, or not what is called"
+    next_step = "correct src/bqx/ops/cloud/permissions.py, then `python -m bqx.ops.cloud.policy`"
+
+
+class LeftBehind(CloudError):  # noqa: N818
+    code, exit_code, title = "BQX893", 9, "some of a deployment could not be removed"
+    next_step = "read each reason and run `bqx cloud destroy` again; until then it may cost money"
+
+
 class Unsupported(BqxError):  # noqa: N818
     code, exit_code, title = "BQX901", 11, "this platform, store or file version does not support that"
     next_step = "use the alternative the message names"

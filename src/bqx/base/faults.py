@@ -22,7 +22,10 @@ SERVER_FAULT_POINTS: tuple[str, ...] = ("after-spool", "after-rows", "before-com
 OBJECT_FAULT_POINTS: tuple[str, ...] = ("before-put", "after-part", "after-put")
 """Those of files in object storage: nothing sent, a part of a long file, all of it."""
 
-_KNOWN = dict.fromkeys((*FAULT_POINTS, *SERVER_FAULT_POINTS, *OBJECT_FAULT_POINTS))
+CLOUD_FAULT_POINTS: tuple[str, ...] = ("before-cloud-step", "after-cloud-call", "after-cloud-step")
+"""Those of changes in the cloud: written down as begun, made, written down as done."""
+
+_KNOWN = dict.fromkeys((*FAULT_POINTS, *SERVER_FAULT_POINTS, *OBJECT_FAULT_POINTS, *CLOUD_FAULT_POINTS))
 _hits: dict[str, int] = {}
 _lock = threading.Lock()
 

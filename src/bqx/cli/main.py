@@ -22,6 +22,7 @@ COMMANDS = {
     "build": "Plan, run, verify and explain builds of the feature store.",
     "console": "The read-only web console of a project, on this machine.",
     "causality": "Which past helps to forecast which pair: Granger, transfer entropy, false discovery rates.",
+    "cloud": "A deployment in AWS: plan, apply, verify, destroy; jobs, releases, traffic.",
     "config": "Show the configuration and where each value comes from.",
     "dataset": "Training datasets: make, list, show, check for leaks, open the sealed test.",
     "demo": "The main job from bars to an honest answer, as one HTML page.",

@@ -1,0 +1,1 @@
+"""What a deployment is made of, one file a kind."""

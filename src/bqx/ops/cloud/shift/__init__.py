@@ -1,0 +1,1 @@
+"""Traffic from one release to the next: canary, analysis, rollback."""
