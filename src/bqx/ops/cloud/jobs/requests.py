@@ -105,11 +105,8 @@ def tuning(
 
 def environment(aws: Aws, d: Deployment) -> dict[str, str]:
     """Where containers find their secrets; no secret itself."""
-    return {
-        "BQX_SECRETS_PROVIDER": "aws",
-        "BQX_SECRETS_REGION": aws.region,
-        "BQX_SECRETS_PREFIX": f"{d.prefix}/",
-    }
+    found = {"PROVIDER": "aws", "REGION": aws.region, "PREFIX": f"{d.prefix}/"}
+    return {f"BQX_SECRETS_{key}": value for key, value in found.items()}
 
 
 def models_home(aws: Aws, d: Deployment) -> str:
