@@ -11,6 +11,7 @@ from benchmarks.soak.backtest import backtests
 from benchmarks.soak.causality import clock, fdr
 from benchmarks.soak.cluster import cluster
 from benchmarks.soak.cluster_laws import cluster_laws
+from benchmarks.soak.cpu_target import cpu_target
 from benchmarks.soak.dataset_year import dataset_year
 from benchmarks.soak.evaluator_noise import noise
 from benchmarks.soak.evaluator_planted import planted as evaluator_planted
@@ -75,6 +76,10 @@ CHECKS: dict[str, Check] = {
     "cluster-laws": Check(
         "what a unit costs besides its work: calls, receipts, files; docs/cluster.md extrapolates from it",
         cluster_laws, 12, "units", "benchmarks/test_cluster_soak.py",
+    ),
+    "cpu-target": Check(
+        "every dataset, extensions too, compiled for a CPU without AVX or FMA: the same bits",
+        cpu_target, 99, "datasets", "benchmarks/test_cpu_target_soak.py",
     ),
     "dataset-year": Check(
         "a pair-year of 2,640 candidates: memory of making and streaming it, time of one selection",
