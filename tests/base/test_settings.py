@@ -32,6 +32,7 @@ def test_the_template_is_valid_and_names_every_default(tmp_path: Path) -> None:
     given = {row["key"] for row in config.origins() if row["origin"] == "file"}
     absent = {
         "project.pairs",
+        "features.schedule",
         "secrets.path",
         "secrets.region",
         "store.server",

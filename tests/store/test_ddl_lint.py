@@ -21,6 +21,7 @@ HOMES = {
     "store/schema.py": "the manifest's own tables, for SQLite and (translated) for PostgreSQL",
     "store/pg/dialect.py": "their translation",
     "store/sql.py": "views of a DuckDB in memory",
+    "ops/cloud/state.py": "an SQLite file of the steps of a deployment",
     "ops/stages/schema.py": "an SQLite file of the plan",
     "ops/tracker/schema.py": "an SQLite file of the trackers",
     "research/registry/store.py": "an SQLite file of models",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -65,8 +66,10 @@ def run_plan(
     retries: int | None = None,
     lease: Lease,
     progress: Progress | None = None,
+    stop: Callable[[], None] = lambda: None,
 ) -> BuildReport:
     """Build the plan's units under a held lease; failed ones are reported, not raised. executor : threads unless given.
+    stop : called between units, raises what is to end the run.
 
     Each unit's partitions become visible in one transaction. After an interrupt or a kill the store holds what was
     committed, and running again goes on from there. Raises DiskError before anything is written, or when the disk
@@ -88,6 +91,7 @@ def run_plan(
             for outcome in outcomes:
                 book.take(outcome)
                 shown.advance(outcome)
+                stop()
         status = "failed" if report.failures else "done"
     finally:
         report.seconds = time.perf_counter() - began

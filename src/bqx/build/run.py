@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bqx.base.errors import BuildError, Unsupported
+from bqx.base.interrupts import interrupts
 from bqx.base.runlog import current_run
 from bqx.build.choice import Choice
 from bqx.build.engine import BuildReport, run_plan
@@ -62,6 +63,7 @@ def build(
         raise Unsupported("a project opened as of an earlier time cannot be built", fix="open it without as_of")
     wanted = threads or project.config.build.threads
     with (
+        interrupts() as stop,
         Lease(project.manifest, current_run().run_id) as lease,
         lent(engine, wanted, told) as executor,
     ):
@@ -75,6 +77,7 @@ def build(
         )
         keep(project, [project.catalogue[name] for name in dict.fromkeys(unit.dataset for unit in todo.units)])
         warm({unit.dataset for unit in todo.units}, note, jobs=min(todo.threads, cores(0)))
+        stop()
         report = run_plan(
             project,
             inputs,
@@ -83,7 +86,9 @@ def build(
             retries=retries,
             lease=lease,
             progress=progress(todo) if progress else None,
+            stop=stop,
         )
+        stop()
     if check and report.failures:
         raise failed(report)
     return report

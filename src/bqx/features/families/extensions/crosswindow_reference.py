@@ -39,11 +39,12 @@ def _share_reference(values: list[float]) -> float:
     return max(rises, falls, len(values) - min(rises, falls)) / len(values)
 
 
-def _lags_reference(dy: F8) -> list[float]:
-    """|correlation| with the values 1 ... 30 before, over 240 rows."""
+def _lags_reference(dy: F8, age: NDArray[np.int32]) -> list[float]:
+    """|correlation| with the values 1 ... 30 before in the same segment, over 240 rows."""
     now = np.broadcast_to(dy[len(dy) - 240 :], (30, 240))
     then = np.lib.stride_tricks.sliding_window_view(dy[len(dy) - 270 : -1], 240)[::-1]
-    both = ~(np.isnan(now) | np.isnan(then))
+    inside = age[None, len(age) - 240 :] >= np.arange(1, 31)[:, None]
+    both = ~(np.isnan(now) | np.isnan(then)) & inside
     n = both.sum(axis=1, keepdims=True)
     a, b = (np.where(both, x, 0.0) for x in (now, then))
     a, b = (np.where(both, x - x.sum(axis=1, keepdims=True) / n, 0.0) for x in (a, b))
@@ -157,9 +158,9 @@ def _value_reference(lane: _Lane, column: str) -> float:
             slopes = np.array([lane.other(f"momentum_w{w}", "lin_slope")[0] for w in LINES])
             return float(x @ slopes) / float(x @ x)
         case "dependency_strength":
-            return max(_lags_reference(lane.dy))
+            return max(_lags_reference(lane.dy, lane.age))
         case "dependency_lag":
-            return 1.0 + int(np.argmax(_lags_reference(lane.dy)))
+            return 1.0 + int(np.argmax(_lags_reference(lane.dy, lane.age)))
         case "granger_w15_w60":
             y, x = (lane.other("returns_std", f"retz_{h}", 496) for h in (60, 15))
             return _granger_reference(y, x)
@@ -167,7 +168,7 @@ def _value_reference(lane: _Lane, column: str) -> float:
             return _transfer_reference(lane.moved(15, 480), lane.moved(15, 480, 15), lane.moved(15, 480, 1))
         case "predictive_power_decay":
             k = np.arange(1, 31) - 15.5
-            return float(k @ np.array(_lags_reference(lane.dy))) / float(k @ k)
+            return float(k @ np.array(_lags_reference(lane.dy, lane.age))) / float(k @ k)
         case "synchrony":
             a, b, c = (lane.moved(w, 240) for w in (15, 30, 60))
             return math.fsum(_correlation_reference(u, v) for u, v in ((a, b), (a, c), (b, c))) / 3
