@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -37,6 +38,11 @@ from s3_server import Proxy
 PAIRS = ("audusd", "eurusd", "gbpusd", "usdjpy")
 START, END = minute_of(datetime(2024, 5, 6, tzinfo=UTC)), minute_of(datetime(2024, 7, 27, tzinfo=UTC))
 DATASETS = tuple(own_datasets())
+LARGE = (
+    ("audusd", "eurusd", "gbpusd", "usdjpy", "eurgbp", "eurjpy", "gbpjpy", "audjpy"), START,
+    minute_of(datetime(2024, 8, 31, tzinfo=UTC)),
+)  # fmt: skip
+"""Pairs, first minute and end of the market that efficiency is measured on: four months, two for each worker."""
 EFFICIENCY_BAR, FREE_CORES = 0.85, 1.8
 ENGINES = (("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2))
 STORM = ("503", "cut", "500", "lost", "torn")
@@ -50,7 +56,10 @@ def cluster(state: State, major: int = 18) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bqx-cluster-") as folder, running(major) as server:
         dsn = manifest_only(server.dsn())
         if not state.trials:
-            state.add(engines(Path(folder) / "engines", world))
+            pairs, start, end = LARGE
+            large = simulate(Calendar.load(), start, end, seed=7, pairs=pairs, origin_minute=start)
+            state.add(engines(Path(folder) / "engines", world, large))
+            print(f"engines: {state.trials[0]}", flush=True)
         for number in range(len(state.trials) - 1, state.size):
             rng = random.Random(f"{state.seed}:{number}")  # noqa: S311 - reproducible trials, no secret
             trial = faulty(Path(folder) / f"fault{number}", world, dsn, FAULTS[number % len(FAULTS)], rng)
@@ -74,41 +83,72 @@ def cluster(state: State, major: int = 18) -> dict[str, Any]:
 
 def filled(root: Path, world: dict[str, pl.DataFrame], project: Project | None = None) -> Project:
     """A project with the world's bars."""
-    made = project or Project.create(root, pairs=PAIRS)
+    made = project or Project.create(root, pairs=tuple(world))
     for pair, frame in world.items():
         made.bars.ingest(pair, frame, simulated_source(7))
     return made
 
 
-def engines(folder: Path, world: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    """Digests and seconds on 1 and 2 threads and 1 and 2 worker processes that have worked before.
+def engines(folder: Path, world: dict[str, pl.DataFrame], large: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    """Digests of `world` on 1 and 2 threads and 1 and 2 worker processes, then seconds of `large` on the same workers,
+    whose kernels are loaded by then.
 
-    efficiency : time of one over twice the time of two. judged : whether two cores were free before each.
+    efficiency : time of one over twice the time of two. machine : the same of two builds that have nothing to do with
+    each other, side by side: what the machine's cores leave each other. judged : whether two cores were free before.
     """
     seconds: dict[str, float] = {}
     digests, free, units = set(), [], 0
     for engine, n in ENGINES:
         executor = Processes(n) if engine == "processes" else engine
-        for turn in ("cold", "warm"):
-            project = filled(folder / f"{engine}{n}{turn}", world)
+        for name, bars in (("same", world), ("large", large)):
+            project = filled(folder / f"{engine}{n}{name}", bars)
             free.append(free_cores())
             report = build(project, Choice(datasets=DATASETS), engine=executor, threads=n)
-            seconds[f"{engine} {n} {turn}"] = round(report.seconds, 2)
-            digests.add(project.store.digest())
-            units = report.built
+            if name == "same":
+                digests.add(project.store.digest())
+                units = report.built
+            else:
+                seconds[f"{engine} {n}"] = round(report.seconds, 2)
             project.close()
         if isinstance(executor, Processes):
             executor.close()
     efficiency = {
-        engine: round(seconds[f"{engine} 1 warm"] / (2 * seconds[f"{engine} 2 warm"]), 3)
-        for engine, n in ENGINES
-        if n == 2
+        engine: round(seconds[f"{engine} 1"] / (2 * seconds[f"{engine} 2"]), 3) for engine, n in ENGINES if n == 2
     }
+    alone, beside = (_apart(folder / f"apart{n}", large, n) for n in (1, 2))
     return {
         "same": len(digests) == 1, "digest": min(digests), "units": units, "seconds": seconds,
-        "efficiency": efficiency, "bar": EFFICIENCY_BAR, "free_cores": min(free), "judged": min(free) >= FREE_CORES,
-        "load_average": round(os.getloadavg()[0], 1),
+        "efficiency": efficiency, "machine": round(alone / beside, 3), "bar": EFFICIENCY_BAR, "free_cores": min(free),
+        "judged": min(free) >= FREE_CORES, "load_average": round(os.getloadavg()[0], 1),
     }  # fmt: skip
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from bqx.build.choice import Choice
+from bqx.build.project import Project
+from bqx.build.run import build
+project = Project.open(Path(sys.argv[1]))
+print(build(project, Choice(datasets=tuple(sys.argv[2].split(","))), threads=1).seconds)
+"""
+
+
+def _apart(folder: Path, world: dict[str, pl.DataFrame], n: int) -> float:
+    """Seconds of `n` builds at once, each of a project of its own by a process with one thread; the slowest."""
+    for k in range(n):
+        filled(folder / str(k), world).close()
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    begun = [
+        subprocess.Popen(
+            [sys.executable, "-c", ALONE, str(folder / str(k)), ",".join(DATASETS)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
+        for k in range(n)
+    ]
+    return max(float(p.communicate()[0]) for p in begun)
 
 
 def free_cores(over: float = 2.0) -> float:

@@ -29,6 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "START", cluster.END - 14 * 1440)
     monkeypatch.setattr(cluster, "DATASETS", ("time_dual",))
     monkeypatch.setattr(cluster, "ENGINES", (("threads", 1),))
+    monkeypatch.setattr(cluster, "LARGE", (("eurusd",), cluster.END - 7 * 1440, cluster.END))
     monkeypatch.setattr(cluster, "FAULTS", ("storage storm",))
 
 
@@ -43,6 +44,7 @@ def test_a_storm(small: None, results: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_other_bytes_dishonest_progress_and_slow_workers_fail(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted faults: what each trial may show."""
     good = {"fault": "worker killed", "honest": True, "whole": True, "lost": 1, "problem": "", "digest": "d"}
+    monkeypatch.setattr(cluster, "LARGE", (("eurusd",), cluster.END - 1440, cluster.END))
     monkeypatch.setattr(cluster, "running", _Nothing)
     monkeypatch.setattr(cluster, "manifest_only", lambda dsn: dsn)
     for change, first, ok in (
