@@ -38,10 +38,7 @@ from s3_server import Proxy
 PAIRS = ("audusd", "eurusd", "gbpusd", "usdjpy")
 START, END = minute_of(datetime(2024, 5, 6, tzinfo=UTC)), minute_of(datetime(2024, 7, 27, tzinfo=UTC))
 DATASETS = tuple(own_datasets())
-LARGE = (
-    ("audusd", "eurusd", "gbpusd", "usdjpy", "eurgbp", "eurjpy", "gbpjpy", "audjpy"), START,
-    minute_of(datetime(2024, 8, 31, tzinfo=UTC)),
-)  # fmt: skip
+LARGE = (PAIRS, START, minute_of(datetime(2024, 8, 31, tzinfo=UTC)))
 """Pairs, first minute and end of the market that efficiency is measured on: four months, two for each worker."""
 EFFICIENCY_BAR, FREE_CORES = 0.85, 1.8
 ENGINES = (("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2))
