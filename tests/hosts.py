@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,12 +54,23 @@ def why_no_namespaces() -> str:
     return "" if linked.returncode == 0 else f"ip link add: {linked.stderr.strip()}"
 
 
+def _sweep() -> None:
+    """Take away what a killed process left: its bridge has the address that ours needs."""
+    links = subprocess.run(["ip", "-o", "link", "show", "type", "bridge"], capture_output=True, text=True).stdout
+    for pid in re.findall(r": bq(\d+):", links):
+        if not Path(f"/proc/{pid}").exists():
+            for name in (f"bq{pid}n0", f"bq{pid}n1"):
+                subprocess.run(["ip", "netns", "del", name], capture_output=True)
+            subprocess.run(["ip", "link", "del", f"bq{pid}"], capture_output=True)
+
+
 class Namespaces:
     """`count` namespaces on a bridge; `prefix(k)` runs a command in the k-th, `cut(k)` pulls its plug."""
 
     def __init__(self, count: int) -> None:
         self._tag = f"bq{os.getpid() % 100000}"
         self._names: list[str] = []
+        _sweep()
         try:
             _ip("link", "add", self._tag, "type", "bridge")
             _ip("addr", "add", f"{BRIDGE}/24", "dev", self._tag)
