@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bqx.base.aws_keys import aws_keys
 from bqx.base.errors import CloudConflict, CloudError, CloudThrottled, DeploymentError, Unsupported
 from bqx.base.runlog import event
 from bqx.base.secret import Secret
@@ -177,19 +177,7 @@ class Aws:
             raise refusal(sort(name, ""), name, str(error), f"a client of {service}") from error
 
     def _credentials(self) -> dict[str, str]:
-        if self._keys is None:
-            return {}
-        try:
-            said = json.loads(self._keys().reveal())
-            token = {"aws_session_token": str(said["session_token"])} if said.get("session_token") else {}
-            return {"aws_access_key_id": str(said["access_key_id"]),
-                    "aws_secret_access_key": str(said["secret_access_key"]), **token}  # fmt: skip
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise DeploymentError(
-                "the secret is not JSON with access_key_id and secret_access_key",
-                where="deployment.credentials",
-                fix='store {"access_key_id": ..., "secret_access_key": ...} under that name',
-            ) from None
+        return {} if self._keys is None else aws_keys(self._keys(), "deployment.credentials", DeploymentError)
 
 
 class MadeMeanwhile(CloudConflict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import json
 import random
 import threading
 import time
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from bqx.base.aws_keys import aws_keys
 from bqx.base.errors import ConfigError, ObjectError, Unsupported
 from bqx.base.faults import fault
 from bqx.base.secret import Secret
@@ -234,19 +234,7 @@ class S3Client:
         )  # fmt: skip
 
     def _credentials(self) -> dict[str, str]:
-        if self._keys is None:
-            return {}
-        try:
-            said = json.loads(self._keys().reveal())
-            token = {"aws_session_token": str(said["session_token"])} if said.get("session_token") else {}
-            return {"aws_access_key_id": str(said["access_key_id"]),
-                    "aws_secret_access_key": str(said["secret_access_key"]), **token}  # fmt: skip
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise ConfigError(
-                "the secret is not JSON with access_key_id and secret_access_key",
-                where="store.credentials",
-                fix='store {"access_key_id": ..., "secret_access_key": ...} under that name',
-            ) from None
+        return {} if self._keys is None else aws_keys(self._keys(), "store.credentials", ConfigError)
 
 
 def _list(bucket: str, prefix: str, token: dict[str, str], s3: Any) -> Any:
