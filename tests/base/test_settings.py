@@ -64,7 +64,7 @@ def test_origins_and_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert rows["build.threads"] == (2, "file")
     assert rows["build.retries"] == (4, "env")
     assert rows["store.codec"] == ("lz4", "flag")
-    assert rows["build.memory_gb"] == (4.0, "default")
+    assert rows["build.memory_gb"] == (5.0, "default")
     assert rows["project.pairs"] == (["eurusd", "gbpusd"], "env")
 
 

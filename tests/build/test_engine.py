@@ -67,6 +67,11 @@ def test_a_small_memory_bound_cuts_tasks_by_pairs_and_changes_nothing(unbuilt: P
     cut = make_tasks(alone, inputs, 1)
     assert {len(task.pairs) for task in cut} == {1}
     assert sum(task.values for task in cut) == sum(unit.values for unit in alone)
+    two = make_tasks(alone, inputs, 1 << 62)[0].bytes
+    assert [(t.ym, t.pairs) for t in make_tasks(alone, inputs, two - 1)] == [
+        ("2024_06", tuple(PAIRS)),
+        ("2024_07", tuple(PAIRS)),
+    ], "months are taken one by one before pairs are"
     panels = [u for u in found.units if inputs.recipes[u.dataset].everyone]
     assert [(t.ym, t.pairs) for t in make_tasks(panels, inputs, 1)] == [
         ("2024_06", tuple(PAIRS)),

@@ -16,10 +16,10 @@ from bqx.features.checks import CHECKS, World
 from bqx.features.compute import evaluate
 from bqx.features.families import error_correction_series as series
 from bqx.features.families import error_correction_sister as sister
-from bqx.features.families.error_correction import DATASET, DOMAINS, METRICS, RELATIONS
+from bqx.features.families.error_correction import DATASET, DOMAINS, METRICS, RELATIONS, support_of
 from bqx.features.families.error_correction_support import bridge, legs, others, related
 from bqx.features.streams import Streams
-from bqx.market.calendar import Calendar, minute_of
+from bqx.market.calendar import WEEK, Calendar, minute_of
 from bqx.market.pairs import CURRENCIES, PAIRS, TRIANGLES, parse_pair
 from bqx.market.panel import Panel
 
@@ -267,3 +267,16 @@ def test_planted_mistakes_are_caught(panel_world: World, monkeypatch: pytest.Mon
         with monkeypatch.context() as patch:
             patch.setattr(series, attribute, mistake)
             assert by in failed(), mistake.__name__
+
+
+def test_a_lag_over_the_turn_of_a_month_sees_the_month_before_that() -> None:
+    """Twenty bars before 00:10 of 1 October the sister is September's, which August has chosen."""
+    calendar = Calendar.load()
+    turn = minute_of(datetime(2024, 10, 1, tzinfo=UTC))
+    august, september = (calendar.segment_start(minute_of(datetime(2024, m, 1, tzinfo=UTC))) for m in (8, 9))
+    assert calendar.segment_start(turn) < turn, "within a segment"
+    for metric, lag in (("vel", 20), ("inbound", 20), ("acc", 40)):
+        seen = support_of(metric, "sis", "rate")
+        assert seen.earliest(turn + lag - 1, calendar) <= august
+        assert seen.earliest(turn + lag, calendar) > august
+    assert support_of("ect", "sis", "rate").earliest(turn, calendar) >= september - WEEK

@@ -24,6 +24,7 @@ from bqx.features.kernels.lags import lag_across, lag_inside, lag_plain, segment
 from bqx.features.kernels.levels import changes, levels, references
 from bqx.features.kernels.mathfun import log_ratio, turn
 from bqx.features.kernels.momentum import momentum, previous_closes
+from bqx.features.kernels.order import sort_order
 from bqx.features.kernels.spread import deviation_across
 from bqx.features.kernels.sums import RESTART
 from bqx.features.streams import ewma_weight
@@ -460,3 +461,13 @@ def test_lags_any(case: tuple[F8, NDArray[np.int32], int, int]) -> None:
     back = each(x, lambda r, j: x[r, j] - x[r - lag, j] if r >= lag else np.nan)
     np.testing.assert_array_equal(lag_plain(x, lag), back)
     np.testing.assert_array_equal(lag_inside(x, age, lag), np.where(age[:, None] >= lag, back, np.nan))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e9, 0.37])
+def test_lanes_are_sorted_whatever_they_hold(scale: float) -> None:
+    """Whole numbers by their digits, too wide a range and fractions by numpy; NaN last, ties together."""
+    x = scale * np.rint(20.0 * np.random.default_rng(5).standard_normal((4, 3000)))
+    x[0, ::3], x[1, 5], x[2, :] = np.nan, -0.0, np.nan
+    order = sort_order(x)
+    assert (np.sort(order, axis=1) == np.arange(3000)).all()
+    np.testing.assert_array_equal(np.take_along_axis(x, order, axis=1), np.sort(x, axis=1))

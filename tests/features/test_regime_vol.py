@@ -23,8 +23,9 @@ from bqx.features.kernels.autocorr import autocorrelation, lagged_pairs
 from bqx.features.kernels.hysteresis import CAP, TERCILES, hysteresis
 from bqx.features.kernels.lines import slope
 from bqx.features.kernels.logs import logarithm
+from bqx.features.kernels.order import sort_order
 from bqx.features.kernels.products import PRODUCT_ROWS
-from bqx.features.kernels.ranks import percentile_rank, sort_order
+from bqx.features.kernels.ranks import percentile_rank
 from bqx.features.kernels.squares import root_sum_of_squares
 from bqx.features.streams import Streams
 from bqx.features.support import needed

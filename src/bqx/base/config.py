@@ -98,7 +98,7 @@ extensions = []              # families beside the catalogue, such as ["reg", "w
 
 [build]
 threads = 0                  # 0: one a core
-memory_gb = 4.0              # a bound for one worker's arrays
+memory_gb = 5.0              # a bound for one worker's arrays
 retries = 1                  # how often a failed unit is tried again
 
 [secrets]

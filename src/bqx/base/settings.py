@@ -132,7 +132,7 @@ class FeaturesSettings(_Section):
 
 class BuildSettings(_Section):
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    memory_gb: Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)] = 4.0
+    memory_gb: Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)] = 5.0
     retries: Annotated[int, Field(ge=0, le=10)] = 1
 
 

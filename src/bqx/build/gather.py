@@ -97,6 +97,7 @@ def recipe(home: Dataset, columns: Sequence[str] | None = None) -> Recipe:
         warmup=max((c.warmup for c in home.columns), default=0),
         order=tuple(c.name for c in home.columns),
         columns={c.name: ITEMSIZE[c.dtype] for c in home.columns if c.name in set(wanted)},
+        parts=len({home.signal_domain(name) for name in wanted}),
         earliest=partial(earliest, home),
         groups=partial(reach_groups, home),
     )

@@ -31,7 +31,7 @@ class Recipe:
 
     reads_bars : False for pure calendar datasets. everyone : the value of a pair uses the bars of all pairs.
     warmup : bars the most demanding column needs. order : all columns.
-    columns : those wanted, with their item sizes in bytes.
+    columns : those wanted, with their item sizes in bytes. parts : domains, which are computed one after the other.
     earliest : first minute that a value at a minute can see. groups : (first minute, columns) for values of a span, as
     :func:`bqx.features.compute.reach_groups`.
     """
@@ -43,6 +43,7 @@ class Recipe:
     warmup: int
     order: tuple[str, ...]
     columns: Mapping[str, int]
+    parts: int
     earliest: Callable[[int, Calendar], int]
     groups: Callable[[Sequence[str], int, int, Calendar], list[tuple[int, list[str]]]]
 

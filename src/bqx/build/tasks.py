@@ -12,7 +12,7 @@ from bqx.market.calendar import month_of, month_span
 
 RUN = 2
 """Months of a task: what a month's values see of the weeks before is half as much work again as the month; of two it is
-a quarter. With more, memory would cut tasks to fewer pairs than vectors like."""
+a quarter."""
 
 PANEL_ARRAYS = 8
 STREAM_ARRAYS = 40
@@ -46,10 +46,10 @@ class Task:
 
 def make_tasks(units: Sequence[Unit], inputs: Inputs, memory: int, workers: int = 1) -> list[Task]:
     """One task for :data:`RUN` months of the same datasets and pairs, or for one where there would be fewer than
-    workers; cut by pairs where it would exceed `memory` bytes, and the last ones where they would leave some of the
-    workers idle at the end.
+    workers or where two would exceed `memory` bytes; cut by pairs only where one month does, for kernels like many
+    lanes more than they mind a look-back, and at the end where some of the workers would be idle.
 
-    Datasets that see all pairs are not cut: their tasks run alone instead, of one month where two are too much.
+    Datasets that see all pairs are not cut: their tasks run alone.
     """
     months: dict[str, list[Unit]] = {}
     for unit in units:
@@ -57,18 +57,29 @@ def make_tasks(units: Sequence[Unit], inputs: Inputs, memory: int, workers: int 
     whole = {ym: [u for u in group if inputs.recipes[u.dataset].everyone] for ym, group in months.items()}
     apart = {ym: [u for u in group if not inputs.recipes[u.dataset].everyone] for ym, group in months.items()}
     longest = RUN if len(months) >= RUN * workers else 1
-    runs = _runs(apart, longest)
+    runs = _fitting(apart, longest, inputs, memory)
     last = len(runs) % workers
     parts = [1] * (len(runs) - last) + [-(-workers // last)] * last if last else [1] * len(runs)
     tasks = {run[0].ym: _cut(run, inputs, memory, n) for run, n in zip(runs, parts, strict=True)}
-    panels: dict[str, list[Task]] = {}
-    for run in _runs(whole, longest):
-        task = _task(run, inputs.pairs, inputs)
-        alone = [whole[ym] for ym in dict.fromkeys(unit.ym for unit in run)]
-        fits = task.bytes <= memory or len(alone) == 1
-        for one in [task] if fits else [_task(group, inputs.pairs, inputs) for group in alone]:
-            panels.setdefault(one.ym, []).append(one)
-    return [task for ym in months for task in (*panels.get(ym, ()), *tasks.get(ym, ()))]
+    panels = {run[0].ym: _task(run, inputs.pairs, inputs) for run in _fitting(whole, longest, inputs, memory)}
+    return [task for ym in months for task in (*([panels[ym]] if ym in panels else ()), *tasks.get(ym, ()))]
+
+
+def _fitting(months: dict[str, list[Unit]], longest: int, inputs: Inputs, memory: int) -> list[list[Unit]]:
+    """:func:`_runs`, those that would exceed the memory taken month by month."""
+    found: list[list[Unit]] = []
+    for run in _runs(months, longest):
+        alone = list(dict.fromkeys(unit.ym for unit in run))
+        fits = len(alone) == 1 or _task(run, _pairs(run, inputs), inputs).bytes <= memory
+        found.extend([run] if fits else [months[ym] for ym in alone])
+    return found
+
+
+def _pairs(units: Sequence[Unit], inputs: Inputs) -> tuple[str, ...]:
+    if inputs.recipes[units[0].dataset].everyone:
+        return tuple(inputs.pairs)
+    wanted = {pair for unit in units for pair in unit.pairs}
+    return tuple(p for p in inputs.pairs if p in wanted)
 
 
 def _runs(months: dict[str, list[Unit]], longest: int) -> list[list[Unit]]:
@@ -92,8 +103,7 @@ def _follows(before: Sequence[Unit], after: Sequence[Unit]) -> bool:
 
 
 def _cut(units: Sequence[Unit], inputs: Inputs, memory: int, parts: int) -> list[Task]:
-    wanted = {pair for unit in units for pair in unit.pairs}
-    pairs = tuple(p for p in inputs.pairs if p in wanted)
+    pairs = _pairs(units, inputs)
     task = _task(units, pairs, inputs)
     parts = min(max(parts, -(-task.bytes // memory)), len(pairs))
     if parts == 1:
@@ -114,12 +124,14 @@ def _task(units: Sequence[Unit], pairs: tuple[str, ...], inputs: Inputs) -> Task
     cells = inputs.rows(start, end - 1) * len(pairs)
     # what a later month sees of the weeks before it is the run's anyway
     cleared = tuple(u if u.ym == first else _later(u, inputs) for u in units)
-    # the widest dataset once as float64 over all it looks at and once more as typed lanes
-    looks: dict[str, int] = {}
+    # the widest dataset: a domain as float64 over all it looks at, and all columns typed
+    held: dict[str, float] = {}
     for u in cleared:
-        looks[u.dataset] = looks.get(u.dataset, 0) + u.look + _own(u, inputs)
-    widest = max(looks.values()) * len(pairs)
-    return Task(first, cleared, pairs, start, end, cells, 8 * (cells * (PANEL_ARRAYS + STREAM_ARRAYS) + widest))
+        recipe = inputs.recipes[u.dataset]
+        typed = sum(recipe.columns.get(name, 8) for name in u.columns) / max(len(u.columns), 1)
+        held[u.dataset] = held.get(u.dataset, 0.0) + 8 * u.look / recipe.parts + typed * _own(u, inputs)
+    widest = int(max(held.values()) * len(pairs))
+    return Task(first, cleared, pairs, start, end, cells, 8 * cells * (PANEL_ARRAYS + STREAM_ARRAYS) + widest)
 
 
 def _own(unit: Unit, inputs: Inputs) -> int:

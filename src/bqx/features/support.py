@@ -300,9 +300,10 @@ class Lag(Support):
         return self.of.warmup + self.bars
 
     def earliest(self, at: int, calendar: Calendar) -> int:
-        if self.policy == "SEG":
-            return self.of.earliest(at, calendar)
-        return self.of.earliest(calendar.at_ordinal(calendar.ordinal(at) - self.bars), calendar)
+        then = calendar.ordinal(at) - self.bars
+        if self.policy == "SEG":  # what a value sees may change within a segment, at the turn of a month
+            then = max(then, calendar.ordinal(calendar.segment_start(at)))
+        return self.of.earliest(calendar.at_ordinal(then), calendar)
 
     def valid(self, view: View) -> Mask:
         own = view.mask(self.of)

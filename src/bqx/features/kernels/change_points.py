@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import batches, kernel
-from bqx.features.kernels.mathfun import log_ratio
+from bqx.features.kernels.jit import batches, kernel, wide
+from bqx.features.kernels.mathfun import log_ratio, to_bits
 from bqx.features.kernels.run_lengths import (
     BETA,
     FINE,
@@ -45,27 +45,36 @@ over the trailing variance."""
 
 
 @kernel
-def _products(a: int, b: int, used: int, slots: F8) -> float:
-    """Sum of row a times row b, in four parts so that they do not wait for one another."""
-    c, d, e, f = 0.0, 0.0, 0.0, 0.0
-    for s in range(0, used - 3, 4):
-        c += slots[a, s] * slots[b, s]
-        d += slots[a, s + 1] * slots[b, s + 1]
-        e += slots[a, s + 2] * slots[b, s + 2]
-        f += slots[a, s + 3] * slots[b, s + 3]
-    for s in range(used - used % 4, used):
-        c += slots[a, s] * slots[b, s]
-    return (c + d) + (e + f)
+def _products(a: int, b: int, c: int, used: int, slots: F8) -> Pair:
+    """Sums of row a times row b and of row a times row c, each in four parts so that they do not wait for one
+    another."""
+    p, q, r, s, t, u, v, w = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(0, used - 3, 4):
+        p += slots[a, k] * slots[b, k]
+        q += slots[a, k + 1] * slots[b, k + 1]
+        r += slots[a, k + 2] * slots[b, k + 2]
+        s += slots[a, k + 3] * slots[b, k + 3]
+        t += slots[a, k] * slots[c, k]
+        u += slots[a, k + 1] * slots[c, k + 1]
+        v += slots[a, k + 2] * slots[c, k + 2]
+        w += slots[a, k + 3] * slots[c, k + 3]
+    for k in range(used - used % 4, used):
+        p += slots[a, k] * slots[b, k]
+        t += slots[a, k] * slots[c, k]
+    return (p + q) + (r + s), (t + u) + (v + w)
 
 
 @kernel
 def _most_probable(mass: int, used: int, slots: F8) -> int:
-    """Slot of the largest mass of one birth, the elder of two that are equal."""
-    at, most = 0, -1.0
+    """Slot of the largest mass of one birth, the elder of two that are equal. By the bits, which have the order of the
+    masses: the largest of whole numbers vectorises."""
+    wide()
+    most = 0
     for s in range(used):
-        m = slots[mass, s] * slots[SHARE, s]
-        if m > most:
-            at, most = s, m
+        most = max(most, to_bits(slots[mass, s] * slots[SHARE, s]))
+    at = used
+    for s in range(used):
+        at = min(at, s if to_bits(slots[mass, s] * slots[SHARE, s]) == most else used)
     return at
 
 
@@ -84,9 +93,10 @@ def change_point_row(variance: float, hazard: float, which: int, slots: F8, head
         young += slots[mass, s] * scale
         s -= 1
     spread = hazard * log_ratio(hazard, 1.0) + (1.0 - hazard) * log_scale
-    spread += scale * _products(mass, LOG_MASS + which, used, slots)
+    by_log, by_length = _products(mass, LOG_MASS + which, LENGTH, used, slots)
+    spread += scale * by_log
     out[MODE] = log_ratio(1.0 + n, 1.0)
-    out[AVERAGE] = log_ratio(1.0 + scale * _products(mass, LENGTH, used, slots), 1.0)
+    out[AVERAGE] = log_ratio(1.0 + scale * by_length, 1.0)
     out[YOUNG] = min(young, 1.0)
     out[ENTROPY] = min(max(-spread / log_ratio(float(SLOTS), 1.0), 0.0), 1.0)
     out[SHIFT] = log_ratio(beta * (n + 2.0) / ((1.0 + 0.5 * n) * (1.0 + n)), variance)

@@ -12,7 +12,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
-from numba import config
+from llvmlite import binding as llvm
+from numba import config, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -22,6 +24,31 @@ F8 = NDArray[np.float64]
 
 HERE = Path(__file__).parent
 _IMPORT = re.compile(r"^from bqx\.features\.kernels(?:\.(\w+))? import (.+)", re.MULTILINE)
+
+
+def _prefer_vectors_of_four() -> None:
+    """28 lanes are seven vectors of four float64, but three of eight and four lanes one by one. No bit depends on it;
+    see :func:`wide` for long loops. What the user has set stays."""
+    host, set_by_user = llvm.get_host_cpu_features(), ("CPU_NAME", "CPU_FEATURES")
+    if host.get("avx512f") and all(getattr(config, name, None) is None for name in set_by_user):
+        setattr(config, "CPU_FEATURES", f"{host.flatten()},+prefer-256-bit")  # noqa: B010 - as in :func:`kernel`
+
+
+_prefer_vectors_of_four()
+
+
+@intrinsic
+def _wide(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # past llvmlite's list of known attributes
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+wide = cast("Callable[[], None]", _wide)
+"""Called in a kernel: its loops are so long that vectors of eight pay off, where the CPU has them."""
 
 
 def cache_folder() -> Path:

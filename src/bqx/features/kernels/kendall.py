@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.kernels.jit import kernel
-from bqx.features.kernels.ranks import ones, sorted_places
+from bqx.features.kernels.order import below, sort_order, sorted_places
 from bqx.features.kernels.splice import splice, stretches
 
 F8 = NDArray[np.float64]
@@ -33,14 +33,6 @@ def _tau(score: int, tied: int, count: int) -> float:
 
 
 @kernel
-def _below(words: U8, before: I2, place: int) -> int:
-    """Places taken below `place`; before[k] counts those in words 0 .. k - 1."""
-    word = place >> 6
-    mask = (np.uint64(1) << np.uint64(place & 63)) - np.uint64(1)
-    return int(before[word]) + ones(words[word] & mask)
-
-
-@kernel
 def _shift(before: I2, by: int) -> None:
     for k in range(len(before)):
         before[k] += np.int16(by)
@@ -60,16 +52,16 @@ def _lane(
     for r in range(begin, len(values)):
         old = r - window
         if old >= begin and values[old] == values[old]:
-            at, less = place[old], _below(words, before, low[old])
-            equal = _below(words, before, high[old]) - less if high[old] - low[old] > 1 else 1
+            at, less = place[old], below(words, before, low[old])
+            equal = below(words, before, high[old]) - less if high[old] - low[old] > 1 else 1
             score -= (count - less - equal) - less
             tied -= equal - 1
             count -= 1
             words[at >> 6] &= ~(one << np.uint64(at & 63))
             _shift(before[(at >> 6) + 1 :], -1)
         if values[r] == values[r]:
-            at, less = place[r], _below(words, before, low[r])
-            equal = _below(words, before, high[r]) - less if high[r] - low[r] > 1 else 0
+            at, less = place[r], below(words, before, low[r])
+            equal = below(words, before, high[r]) - less if high[r] - low[r] > 1 else 0
             score += less - (count - less - equal)
             tied += equal
             count += 1
@@ -83,7 +75,7 @@ def _lane(
 
 @kernel
 def _chunk(
-    x: F8, order: I8, ages: I4, skip: int, windows: I8, needs: I8, inside: NDArray[np.bool_], out: F8
+    x: F8, order: I4, ages: I4, skip: int, windows: I8, needs: I8, inside: NDArray[np.bool_], out: F8
 ) -> None:  # fmt: skip
     """Taus of rows skip .. of the lanes of `x` (pairs, rows) into out (windows, rows, pairs)."""
     p, m = x.shape
@@ -111,8 +103,7 @@ def kendall_taus(
         for begin in range(start, stop, CHUNK):
             low, end = max(first, begin - max(windows) + 1), min(begin + CHUNK, stop)
             lanes: F8 = np.ascontiguousarray(levels[low - first : end - first].T)
-            order = np.argsort(np.where(lanes == lanes, lanes, np.inf), axis=1)
-            _chunk(lanes, order, seg_age[begin:end], begin - low, *settings, out[:, begin:end])
+            _chunk(lanes, sort_order(lanes), seg_age[begin:end], begin - low, *settings, out[:, begin:end])
     return out
 
 

@@ -99,7 +99,7 @@ def _float_of(typingctx: Any, x: Any) -> Any:
 
 
 # numba passes the typing context itself; callers see the value only
-_to_bits = cast("Callable[[float], int]", _bits_of)
+to_bits = cast("Callable[[float], int]", _bits_of)
 _from_bits = cast("Callable[[int], float]", _float_of)
 
 
@@ -108,7 +108,7 @@ def log_ratio(a: float, b: float) -> float:
     """ln(a / b) for positive normal a, b; NaN for NaN. Near a = b the difference is taken before the division,
     so that a return of 1e-9 keeps all its digits; scaling a and b by one power of two moves no bit."""
     r = a / b
-    bits = _to_bits(r)
+    bits = to_bits(r)
     # exponent k so that r / 2**k lies in [sqrt(1/2), sqrt(2))
     shifted = bits - 0x3FE6A09E00000000
     k = shifted >> 52
@@ -139,7 +139,7 @@ def exp(x: float) -> float:
     # to a whole number and to an integer by bits: a conversion would keep loops from being vectorised
     rounded = INV_LN2 * y + _WHOLE
     k = rounded - _WHOLE
-    power = _to_bits(rounded) - _WHOLE_BITS
+    power = to_bits(rounded) - _WHOLE_BITS
     hi = y - k * LN2_HI
     lo = k * LN2_LO
     r = hi - lo
@@ -173,7 +173,7 @@ def _erfc_tail(x: float) -> float:
         q = 1.0 + s * (_SB[0] + s * (_SB[1] + s * (_SB[2] + s * (_SB[3] + s * (_SB[4] + s * (_SB[5] + s * _SB[6]))))))
     else:
         return 0.0
-    z = _from_bits((_to_bits(x) >> 32) << 32)  # the square of its upper half is exact
+    z = _from_bits((to_bits(x) >> 32) << 32)  # the square of its upper half is exact
     return exp(-z * z - 0.5625) * exp((z - x) * (z + x) + r / q) / x
 
 
@@ -207,10 +207,10 @@ def cbrt(x: float) -> float:
         return x
     if x < 2.2250738585072014e-308:
         return 0.0
-    t = _from_bits(_to_bits(x) // 3 + (715094163 << 32))
+    t = _from_bits(to_bits(x) // 3 + (715094163 << 32))
     r = (t * t) * (t / x)
     t = t * ((_CB[0] + r * (_CB[1] + r * _CB[2])) + ((r * r) * r) * (_CB[3] + r * _CB[4]))
-    t = _from_bits((_to_bits(t) + 0x80000000) & -0x40000000)  # 23 bits, so that t * t is exact
+    t = _from_bits((to_bits(t) + 0x80000000) & -0x40000000)  # 23 bits, so that t * t is exact
     r = x / (t * t)
     return t + t * ((r - t) / (t + t + r))
 

@@ -16,6 +16,18 @@ NORMAL = 1.4826
 
 
 @kernel
+def _up(source: F8, to: F8) -> None:
+    for k in range(len(to)):
+        to[k] = source[k]
+
+
+@kernel
+def _down(source: F8, to: F8) -> None:
+    for k in range(len(to) - 1, -1, -1):
+        to[k] = source[k]
+
+
+@kernel
 def sorted_step(x: F8, r: int, window: int, floor: int, held: F8, count: I8) -> None:
     """Make `held` (pairs, window), sorted in each lane with infinities behind its `count` values, cover rows
     max(r - window + 1, floor) .. r of the ring `x` (row k at k % len(x)). It covered the rows up to r - 1 before; it is
@@ -32,17 +44,17 @@ def sorted_step(x: F8, r: int, window: int, floor: int, held: F8, count: I8) -> 
         enters, goes = new == new, old == old
         count[j] += (1 if enters else 0) - (1 if goes else 0)
         gone, value = old if goes else np.inf, new if enters else np.inf
-        at = 0
+        at, to = 0, 0
         for k in range(window):
             at += 1 if held[j, k] < gone else 0
-        # the new value takes the place of the old one and moves to its own
-        while at + 1 < window and held[j, at + 1] < value:
-            held[j, at] = held[j, at + 1]
-            at += 1
-        while at > 0 and held[j, at - 1] > value:
-            held[j, at] = held[j, at - 1]
-            at -= 1
-        held[j, at] = value
+            to += 1 if held[j, k] < value else 0
+        # what lies between the place of the old value and that of the new one moves up or down by one
+        if gone < value:
+            to -= 1
+            _up(held[j, at + 1 : to + 1], held[j, at:to])
+        else:
+            _down(held[j, to:at], held[j, to + 1 : at + 1])
+        held[j, to] = value
 
 
 def quantile_places(percents: I8, window: int) -> tuple[I8, F8]:

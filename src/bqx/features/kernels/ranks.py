@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.order import below, sort_order, sorted_places
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -15,96 +16,53 @@ U8 = NDArray[np.uint64]
 
 CHUNK = 4096
 """Rows whose values are sorted at once, together with the window before them; two windows where that is more."""
-BLOCK = 16
-"""Words of 64 places in a block."""
 
 
 @kernel
-def ones(word: np.uint64) -> int:
-    """Bits set in a word (Warren 2003)."""
-    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return int((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+def _add(before: I4, by: int) -> None:
+    for k in range(len(before)):
+        before[k] += np.int32(by)
 
 
 @kernel
-def _below(words: U8, in_word: I4, in_block: I4, place: int) -> int:
-    """Places taken below `place`."""
-    total, word = 0, place >> 6
-    for k in range(word // BLOCK):
-        total += in_block[k]
-    for k in range(word // BLOCK * BLOCK, word):
-        total += in_word[k]
-    mask = (np.uint64(1) << np.uint64(place & 63)) - np.uint64(1)
-    return total + ones(words[word] & mask)
-
-
-@kernel
-def sorted_places(values: F4 | F8, order: I8, places: tuple[I4, I4, I4]) -> None:
-    """Fill, for each value, its place in `order` and the first place and the end of those equal to it; NaN last."""
-    place, low, high = places
-    m, start = len(values), 0
-    for k in range(1, m + 1):
-        if k == m or values[order[k]] != values[order[start]]:
-            for i in range(start, k):
-                at = order[i]
-                place[at], low[at], high[at] = i, start, k
-            start = k
-
-
-@kernel
-def _rank_chunk(x: F4 | F8, order: I8, skip: int, window: int, need: int, out: F8, begin: int) -> None:
+def _rank_chunk(x: F4 | F8, order: I4, skip: int, window: int, need: int, out: F8, begin: int) -> None:
     """Ranks of rows skip .. of the lanes of `x` (pairs, rows) into out[begin:]; `order` sorts each lane, NaN last."""
     p, m = x.shape
-    size = (m >> 6) + 1
-    words, in_word = np.zeros(size, dtype=np.uint64), np.zeros(size, dtype=np.int32)
-    in_block = np.zeros(size // BLOCK + 1, dtype=np.int32)
+    size, one = (m >> 6) + 1, np.uint64(1)
+    words, before = np.zeros(size, dtype=np.uint64), np.zeros(size + 1, dtype=np.int32)
     places = (np.empty(m, np.int32), np.empty(m, np.int32), np.empty(m, np.int32))
     place, low, high = places
     for j in range(p):
-        words[:], in_word[:], in_block[:] = 0, 0, 0
+        words[:], before[:] = np.uint64(0), np.int32(0)
         sorted_places(x[j], order[j], places)
         count = 0
         for r in range(m):
             old = r - window
+            # words between the one that is left and the one that is taken count one more or one less before them
+            left, taken = size, size
             if old >= 0 and x[j, old] == x[j, old]:
                 at = place[old]
-                words[at >> 6] &= ~(np.uint64(1) << np.uint64(at & 63))
-                in_word[at >> 6] -= 1
-                in_block[(at >> 6) // BLOCK] -= 1
+                left = at >> 6
+                words[left] &= ~(one << np.uint64(at & 63))
                 count -= 1
             valid = x[j, r] == x[j, r]
             if valid:
                 at = place[r]
-                words[at >> 6] |= np.uint64(1) << np.uint64(at & 63)
-                in_word[at >> 6] += 1
-                in_block[(at >> 6) // BLOCK] += 1
+                taken = at >> 6
+                words[taken] |= one << np.uint64(at & 63)
                 count += 1
+            if left < taken:
+                _add(before[left + 1 : taken + 1], -1)
+            elif taken < left:
+                _add(before[taken + 1 : left + 1], 1)
             if r >= skip:
                 rank = np.nan
                 if valid and count >= need:
-                    less = _below(words, in_word, in_block, low[r])
+                    less = below(words, before, low[r])
                     many = high[r] - low[r] > 1
-                    equal = _below(words, in_word, in_block, high[r]) - less if many else 1
+                    equal = below(words, before, high[r]) - less if many else 1
                     rank = (2 * less + equal) / (2 * count)
                 out[begin + r - skip, j] = rank
-
-
-def sort_order(lanes: F4 | F8) -> I8:
-    """Columns of each lane in ascending order of their values, NaN last; which of equal values comes first does not
-    matter. Shape (pairs, rows)."""
-    filled = np.where(lanes == lanes, lanes, np.inf)  # numpy sorts infinities fast and NaN slowly
-    if filled.dtype != np.float32:
-        return np.argsort(filled, axis=1)
-    # a float's bits as an integer of the same order, its column below: sorting numbers is twice as fast as their places
-    bits = filled.view(np.int32)
-    keys = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
-    keys <<= 32
-    keys |= np.arange(lanes.shape[1])
-    keys.sort(axis=1)
-    keys &= 0xFFFFFFFF
-    return keys
 
 
 def percentile_rank(x: F4 | F8, window: int, need: int) -> F8:
@@ -112,7 +70,7 @@ def percentile_rank(x: F4 | F8, window: int, need: int) -> F8:
     where x is or below `need` of them. Shape (n, pairs). Pass float32 where values that differ by rounding only are to
     be equal.
 
-    A chunk is sorted once; a window is then a set of places in that order, counted by blocks, words and bits.
+    A chunk is sorted once; a window is then a set of places in that order, counted by words and bits.
     """
     n, p = x.shape
     out = np.empty((n, p))

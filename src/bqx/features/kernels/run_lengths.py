@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bqx.features.kernels.jit import kernel
+from bqx.features.kernels.jit import kernel, wide
 from bqx.features.kernels.mathfun import exp, log_ratio
 
 F8 = NDArray[np.float64]
@@ -65,8 +65,16 @@ def begin(slots: F8, head: F8) -> None:
 
 
 @kernel
+def _look_up(used: int, table: F8, slots: F8) -> None:
+    wide()
+    for s in range(used):
+        slots[CONSTANT, s] = table[np.uint32(slots[LENGTH, s])]
+
+
+@kernel
 def _predict(value: float, used: int, slots: F8) -> None:
     """ln of each run's density of `value` into LOG_P; the value into each run."""
+    wide()
     for s in range(used):
         n, beta, log_beta = slots[LENGTH, s], slots[BETA, s], slots[LOG_BETA, s]
         d = value - slots[MEAN, s]
@@ -83,6 +91,7 @@ def _predict(value: float, used: int, slots: F8) -> None:
 @kernel
 def _weigh(used: int, slots: F8, head: F8) -> None:
     """The scaled masses times the densities."""
+    wide()
     a, b, log_a, log_b = head[SCALE], head[SCALE_B], head[LOG_SCALE], head[LOG_SCALE_B]
     for s in range(used):
         log_p = slots[LOG_P, s]
@@ -147,17 +156,30 @@ def _merge(old: int, s: int, slots: F8, head: F8) -> None:
 
 
 @kernel
+def _move(source: F8, to: F8) -> None:
+    for s in range(len(to)):
+        to[s] = source[s]
+
+
+@kernel
+def _forget(used: int, taken: float, slots: F8) -> int:
+    """Without the eldest runs that would pass LONGEST; how many are left. Row by row, which vectorises."""
+    while used > 0 and taken - np.floor((taken - slots[LENGTH, 0]) / OCTET) * OCTET + OCTET > LONGEST:
+        used -= 1
+        for k in range(LOG_P):
+            _move(slots[k, 1 : used + 1], slots[k, :used])
+    return used
+
+
+@kernel
 def thin(least: float, fine: int, slots: F8, head: F8) -> None:
     """Before a value, where as many were taken in as a multiple of eight: runs that would pass LONGEST go, births that
     are all over `fine` values old become one, and what weighs less than `least` goes."""
-    used, taken = int(head[USED]), head[TAKEN]
+    used, taken = _forget(int(head[USED]), head[TAKEN], slots), head[TAKEN]
     kept, last = 0, -1.0
     for s in range(used):
         octet = np.floor((taken - slots[LENGTH, s]) / OCTET)
-        eldest = taken - octet * OCTET
-        if eldest + OCTET > LONGEST:
-            continue
-        if octet == last and eldest - (OCTET - 1) > fine:
+        if octet == last and taken - octet * OCTET - (OCTET - 1) > fine:
             _merge(kept - 1, s, slots, head)
             continue
         _copy(s, kept, LOG_P, slots)
@@ -166,9 +188,13 @@ def thin(least: float, fine: int, slots: F8, head: F8) -> None:
     used, kept = kept, 0
     a, b = head[SCALE], head[SCALE_B]
     for s in range(used):
-        if max(slots[MASS, s] * a, slots[MASS_B, s] * b) >= least:
-            _copy(s, kept, LOG_P, slots)
-            kept += 1
+        kept += 1 if max(slots[MASS, s] * a, slots[MASS_B, s] * b) >= least else 0
+    if kept < used:
+        kept = 0
+        for s in range(used):
+            if max(slots[MASS, s] * a, slots[MASS_B, s] * b) >= least:
+                _copy(s, kept, LOG_P, slots)
+                kept += 1
     head[USED] = float(kept)
 
 
@@ -183,8 +209,7 @@ def run_lengths_step(
         thin(least, fine, slots, head)
     used = int(head[USED])
     slots[BETA, used - 1], slots[LOG_BETA, used - 1] = variance, log_ratio(variance, 1.0)
-    for s in range(used):
-        slots[CONSTANT, s] = table[int(slots[LENGTH, s])]
+    _look_up(used, table, slots)
     _predict(value, used, slots)
     _weigh(used, slots, head)
     _normalise(used, hazards[0], MASS, slots, head)
