@@ -25,6 +25,9 @@ REASONS = {
     "one pair": "with one lane there is nothing to vectorise over; NULL rules and restarts are paid by one value",
     "RSI, MACD, ATR, ADX, CCI": "each week starts from a trajectory begun before it; missing bars hold their state",
     "Bollinger, Stochastic, Williams": "sums are compensated and recentred; windows may have missing bars",
+    "Lags and logarithms": "both wait for memory",
+    "Correlation": "five compensated sums, recentred when the mean moves away; no exact definition of the pair of series is at "
+    "hand, on one series the others lose 4 digits and more",
     "Extremes": "windows may have missing bars, so their valid ones are counted beside the extremes",
     "Mean and deviation": "sums are compensated and recentred; windows may have missing bars",
 }
