@@ -19,7 +19,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
-from bqx.base.process import peak_bytes
+from bqx.base.process import keep_freed_memory, peak_bytes
 from bqx.build import project as projects
 from bqx.build.choice import Choice
 from bqx.build.executor import Item, Job, Result
@@ -230,6 +230,7 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def main() -> int:
+    keep_freed_memory()  # as `bqx build` does
     name, root, options = sys.argv[1:]
     print(json.dumps(STEPS[name](Path(root), **json.loads(options))))
     return 0

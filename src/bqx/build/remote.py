@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bqx.base.errors import BqxError, ClusterError, catalogue
+from bqx.base.process import keep_freed_memory
 from bqx.build.executor import Job, Json
 
 
@@ -50,6 +51,7 @@ def make_job(text: str) -> Job[Any, Any]:
 
 def perform(job_text: str, item_text: str, send: Callable[[Json], None], halt: threading.Event) -> Json:
     """Do one item, sending each result as it comes; gives back {} or how it failed."""
+    keep_freed_memory()
     try:
         job = make_job(job_text)
         item = job.unpack(json.loads(item_text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 
+from bqx.base.process import keep_freed_memory
 from bqx.build.executor import Item, Job, Result, drive
 
 
@@ -22,6 +23,7 @@ class Threads:
 
     def __init__(self, workers: int = 0) -> None:
         self.workers = cores(workers)
+        keep_freed_memory()
 
     def run(self, job: Job[Item, Result], items: Sequence[Item]) -> Generator[Result]:
         return drive(job, items, job.run, slots=lambda: self.workers)

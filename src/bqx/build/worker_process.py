@@ -13,11 +13,13 @@ import sys
 import threading
 from typing import IO
 
+from bqx.base.process import keep_freed_memory
 from bqx.build.executor import Json
 from bqx.build.remote import perform
 
 
 def main() -> None:
+    keep_freed_memory()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a family prints must not be taken for a result
     work: queue.SimpleQueue[Json] = queue.SimpleQueue()

@@ -43,6 +43,7 @@ def _choice(project: Project, options: dict[str, str | None]) -> Choice:
 @click.group()
 def build() -> None:
     """Plan, run, verify and explain builds of the feature store."""
+    keep_freed_memory()  # before libraries begin threads, each of which would get a heap of its own
 
 
 build.add_command(coverage)
