@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bqx.base.errors import UsageError
+from bqx.base.process import keep_freed_memory
 from bqx.cli.build_coverage import coverage
 from bqx.cli.common import App, emit, json_option
 
