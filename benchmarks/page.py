@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmarks.machine import RESULTS, ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PEERS = ("TA-Lib", "bottleneck", "numbagg", "numpy", "hmmlearn", "polars", "pandas")
-SPEED_BAR, MEMORY_BAR = 2.0, 1.5
+SPEED_BAR, MEMORY_BAR, COMPUTE_BAR = 2.0, 1.5, 16
 RIGHT = 9.0
 """Digits of 16 that may be lost: what is left is float32, the form in which columns are stored."""
 Row = dict[str, Any]
@@ -45,6 +46,23 @@ Repeat with `python -m benchmarks.build`. One month ({month}) of {pairs} simulat
 worker process of its own with one thread: bars read, streams and columns computed, Parquet written and
 committed. Peak memory is the process's resident size; the bar is {bar} GB.
 """
+VALUES = """
+A month of {pairs} pairs, {columns} columns, two threads; what values see of the weeks before is computed too and
+divided over the month's. On average {compute_ns:.1f} core-nanoseconds a value (bar {bar}), and {write_ns:.1f} to
+encode and write it. The ten costliest datasets. Repeat with `python -m benchmarks.profile`.
+"""
+YEAR = """
+{pairs} simulated pairs, {months} months, every dataset, the lake, two threads: {values:,} values in {partitions:,}
+partitions and {files:,} files, {bytes_per_value:.2f} bytes a value. Repeat with `make soak CHECK=full-year`.
+"""
+
+LATER = """
+Peak memory {peak:.2f} GB (bar {most:.0f}). A second run finds {again[fresh]:,} partitions fresh in {again[seconds]:.1f}
+s. One minute more of all pairs, {append[values]:,} values: {minute:.2f} s, worst {append[worst_seconds]:.2f} (bar 1);
+of {append[partitions_compared]:,} partitions {append[differing]} then differ from a build of the month anew. The code
+of `{family[family]}` changed: {family[partitions]:,} partitions of {family[datasets]} datasets in
+{family[wall_seconds]:.0f} s, {others}.
+"""
 
 
 def _text(template: str, **fields: Any) -> str:
@@ -60,7 +78,9 @@ def page(results: Path = RESULTS) -> str:
         *start(read(results / "start.json")),
         *_kernels(read(results / "kernels.json")),
         *_build(read(results / "build.json")),
+        *values_alone(read(results / "profile.json")),
         *_forecast(read(results / "profile.json")),
+        *year(read(results / "full-year.json")),
         *_fits(read(results / "fits.json")),
         *_real(read(results / "real.json")),
         *_soak(results),
@@ -254,6 +274,60 @@ def _build(data: Row | None) -> list[str]:
         f"{whole['threads']} threads, streams shared: {whole['values']:,} values in {whole['seconds']:.1f} s, "
         f"{whole['values'] / whole['seconds'] / 1e6:.1f} million a second, peak {whole['peak_gb']:.2f} GB; "
         f"{whole['fits']:,} fits took {whole['fit_seconds']:.1f} of {whole['cpu_seconds']:.1f} core-seconds.",
+    ]
+
+
+def values_alone(data: Row | None) -> list[str]:
+    """What values cost apart from loading, fits and writing, and which datasets cost most."""
+    head = ["", "## Values alone", ""]
+    if data is None:
+        return [*head, "No results yet: `python -m benchmarks.profile`."]
+    columns = Counter(c["dataset"] for c in data["columns"])
+    costs, every = data["costs"]["datasets"], sum(columns.values())
+    mean = {k: sum(costs[name][k] * n for name, n in columns.items()) / every for k in ("compute_ns", "write_ns")}
+    out = [
+        *head,
+        origin(data),
+        _text(VALUES, pairs=data["pairs"], columns=every, bar=COMPUTE_BAR, **mean),
+        "",
+        "| Dataset | Columns | Core-ns a value | Of the whole |",
+        "|---|---:|---:|---:|",
+    ]
+    spent = {name: costs[name]["compute_ns"] * n for name, n in columns.items()}
+    for name in sorted(spent, key=lambda k: -spent[k])[:10]:
+        share = spent[name] / (mean["compute_ns"] * every)
+        out.append(f"| {name} | {columns[name]} | {costs[name]['compute_ns']:.1f} | {100 * share:.0f} % |")
+    return out
+
+
+def year(data: Row | None) -> list[str]:
+    """The soak `full-year`, each cost apart."""
+    head = ["", "## A year end to end", ""]
+    if data is None:
+        return [*head, "No results yet: `make soak CHECK=full-year`."]
+    out = [
+        *head,
+        origin(data),
+        _text(YEAR, **{k: data[k] for k in ("pairs", "months", "values", "partitions", "files", "bytes_per_value")}),
+        "",
+        "| | Seconds | A value, ns | Bar |",
+        "|---|---:|---:|---|",
+    ]
+    each = data["worker_ns_per_value"]
+    out += [
+        f"| {what} | {data[k]:.1f} | {each[k]:.1f} | |"
+        for k, what in (("load", "bars read, thread-seconds"), ("compute", "values computed"), ("fit", "fits made"),
+                        ("encode", "encoded, hashed and checked"), ("write", "on the disk, fsync included"))
+    ]  # fmt: skip
+    fields = {"peak": data["peak_gb"], "most": data["peak_gb_allowed"], "minute": data["append"]["seconds"]["all"]}
+    others = "nothing else" if data["family"]["only_it"] else "**others too**"
+    return [
+        *out,
+        f"| all, core-seconds | {data['core_seconds']:.1f} | {data['core_ns_per_value']:.1f} | |",
+        f"| all, by the clock | {data['wall_seconds']:.1f} | | |",
+        f"| the same without fits | {data['wall_without_fits_seconds']:.1f} | | {data['wall_allowed_seconds']:.0f} s |",
+        "",
+        _text(LATER, again=data["again"], append=data["append"], family=data["family"], others=others, **fields),
     ]
 
 

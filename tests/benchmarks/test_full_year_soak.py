@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.page import read, year
 from benchmarks.soak.state import State
 
 from bqx.features.catalogue import own_datasets
@@ -51,6 +52,8 @@ def test_a_month_stopped_and_gone_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["values"] > 2 * 34 * 20_000 and found["compute"] > 0 and found["encode"] > 0 and found["write"] > 0
     assert found["family"]["partitions"] == 2
     assert not any((tmp_path / "soak").iterdir())
+    text = "\n".join(year(read(state.finish(found))))
+    assert "of 6 partitions 0 then differ" in text and "2 partitions of 1 datasets" in text and "nothing else" in text
 
 
 def test_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,3 +129,14 @@ def test_a_run_and_its_page(tmp_path: Path) -> None:
 
 def test_the_page_is_what_the_results_say() -> None:
     assert page.main(["--check"]) == 0
+
+
+def test_the_costliest_datasets_come_first() -> None:
+    """By columns times cost, not by cost."""
+    columns = [{"dataset": "wide"}] * 3 + [{"dataset": "narrow"}]
+    costs = {"wide": {"compute_ns": 10.0, "write_ns": 2.0}, "narrow": {"compute_ns": 20.0, "write_ns": 6.0}}
+    machine = {"cores": 2, "system": "any", "arch": "any", "python": "3.11"}
+    made = {"commit": "0" * 40, "machine": machine, "pairs": 2, "columns": columns, "costs": {"datasets": costs}}
+    text = "\n".join(page.values_alone(made))
+    assert "On average 12.5 core-nanoseconds" in text and "and 3.0 to encode" in text
+    assert text.index("| wide | 3 | 10.0 | 60 % |") < text.index("| narrow | 1 | 20.0 | 40 % |")
