@@ -24,7 +24,7 @@ from bqx.features.kernels.lags import lag_across, lag_inside, lag_plain, segment
 from bqx.features.kernels.levels import changes, levels, references
 from bqx.features.kernels.mathfun import log_ratio, turn
 from bqx.features.kernels.momentum import momentum, previous_closes
-from bqx.features.kernels.order import sort_order
+from bqx.features.kernels.order import LARGEST, sort_order
 from bqx.features.kernels.spread import deviation_across
 from bqx.features.kernels.sums import RESTART
 from bqx.features.streams import ewma_weight
@@ -468,6 +468,7 @@ def test_lanes_are_sorted_whatever_they_hold(scale: float) -> None:
     """Whole numbers by their digits, too wide a range and fractions by numpy; NaN last, ties together."""
     x = scale * np.rint(20.0 * np.random.default_rng(5).standard_normal((4, 3000)))
     x[0, ::3], x[1, 5], x[2, :] = np.nan, -0.0, np.nan
+    x[3, :3] = x[3].min(), np.nan, x[3].min() + LARGEST  # as far from the least as digits reach: not to be NaN's place
     order = sort_order(x)
     assert (np.sort(order, axis=1) == np.arange(3000)).all()
     np.testing.assert_array_equal(np.take_along_axis(x, order, axis=1), np.sort(x, axis=1))

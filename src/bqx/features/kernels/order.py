@@ -94,10 +94,10 @@ def sort_order(lanes: F4 | F8) -> I4:
     else:
         low = np.nanmin(lanes, axis=1, keepdims=True, initial=np.inf)
         with np.errstate(invalid="ignore"):  # of two infinities
-            away = np.where(lanes == lanes, lanes - low, LARGEST)
-        if not ((away <= LARGEST) & (away == np.rint(away))).all():
+            away = lanes - low
+        if not ((lanes != lanes) | ((away < LARGEST) & (away == np.rint(away)))).all():
             return np.argsort(np.where(lanes == lanes, lanes, np.inf), axis=1).astype(np.int32)
-        keys = away.astype(np.uint64)
+        keys = np.where(lanes == lanes, away, LARGEST).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= np.arange(lanes.shape[1], dtype=np.uint64)
     order = np.empty(lanes.shape, np.int32)
