@@ -25,8 +25,8 @@ ASSUMED = """
 - Cores: what several workers take is the core-seconds over the cores and the efficiency measured with 2 threads here.
   Beyond that [cluster.md](cluster.md) says what else decides: the longest task, the manifest, the storage.
 - Disk: lz4 as here. Simulated bars have few gaps; real ones compress alike.
-- Memory does not grow: tasks are cut by pairs so that `build.memory_gb` is kept. Datasets that see all pairs cannot be
-  cut, so with 1,000 symbols theirs would grow with the symbols.
+- Memory does not grow: tasks take fewer months, then fewer pairs, so that `build.memory_gb` is kept. Datasets that see
+  all pairs cannot be cut, so with 1,000 symbols theirs would grow with the symbols.
 - Planning looks at every partition once: seconds from the second run of the full year, in proportion.
 """
 

@@ -26,8 +26,8 @@ REASONS = {
     "RSI, MACD, ATR, ADX, CCI": "each week starts from a trajectory begun before it; missing bars hold their state",
     "Bollinger, Stochastic, Williams": "sums are compensated and recentred; windows may have missing bars",
     "Lags and logarithms": "both wait for memory",
-    "Correlation": "five compensated sums, recentred when the mean moves away: on one series others lose four digits "
-    "more, on two there is no exact definition to compare with",
+    "Correlation": "five compensated sums, recentred when the mean moves away: on one series others lose three digits "
+    "more and up, on two there is no exact definition to compare with",
     "Extremes": "windows may have missing bars, so their valid ones are counted beside the extremes",
     "Mean and deviation": "sums are compensated and recentred; windows may have missing bars",
 }

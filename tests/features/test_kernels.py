@@ -6,20 +6,26 @@ of its inputs, and is written beside each.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import mpmath
+import numba
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from llvmlite import binding as llvm
 from mpmath import mp, mpf
 from numpy.typing import NDArray
 
 from bqx.features.kernels.ewma import ewma_deviation
 from bqx.features.kernels.extremes import previous_extremes
+from bqx.features.kernels.jit import wide
 from bqx.features.kernels.lags import lag_across, lag_inside, lag_plain, segment_ends
 from bqx.features.kernels.levels import changes, levels, references
 from bqx.features.kernels.mathfun import log_ratio, turn
@@ -464,11 +470,37 @@ def test_lags_any(case: tuple[F8, NDArray[np.int32], int, int]) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e9, 0.37])
-def test_lanes_are_sorted_whatever_they_hold(scale: float) -> None:
+@pytest.mark.parametrize("far", [LARGEST - 1, LARGEST])
+def test_lanes_are_sorted_whatever_they_hold(scale: float, far: int) -> None:
     """Whole numbers by their digits, too wide a range and fractions by numpy; NaN last, ties together."""
-    x = scale * np.rint(20.0 * np.random.default_rng(5).standard_normal((4, 3000)))
+    rng = np.random.default_rng(5)
+    x = scale * np.rint(20.0 * rng.standard_normal((5, 3000)))
+    x[4] = scale * np.rint(LARGEST / 3 * rng.random(3000))
     x[0, ::3], x[1, 5], x[2, :] = np.nan, -0.0, np.nan
-    x[3, :3] = x[3].min(), np.nan, x[3].min() + LARGEST  # as far from the least as digits reach: not to be NaN's place
+    x[3, :3] = x[3].min(), np.nan, x[3].min() + far  # as far from the least as digits reach: not to be NaN's place
     order = sort_order(x)
     assert (np.sort(order, axis=1) == np.arange(3000)).all()
     np.testing.assert_array_equal(np.take_along_axis(x, order, axis=1), np.sort(x, axis=1))
+
+
+def test_vectors_are_of_four_but_in_loops_that_say_they_are_long() -> None:
+    """Where the CPU has AVX-512; what the user has set stays."""
+
+    def long(x: F8) -> float:
+        wide()
+        total = 0.0
+        for v in x:
+            total += v
+        return total
+
+    compiled = numba.njit("float64(float64[::1])")(long)
+    assert all('"prefer-vector-width"="512"' in text for text in compiled.inspect_llvm().values())
+    ask = "from bqx.features.kernels import jit; print(jit.config.CPU_FEATURES)"
+    found = {}
+    for name in ("", "NUMBA_CPU_FEATURES"):
+        env = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")}
+        env |= {name: "+avx2"} if name else {}
+        made = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, env=env)
+        found[name] = made.stdout.strip()
+    assert found["NUMBA_CPU_FEATURES"] == "+avx2"
+    assert ("+prefer-256-bit" in found[""]) == bool(llvm.get_host_cpu_features().get("avx512f"))

@@ -19,7 +19,7 @@ MB in it, up to 1 GB of it kept when free."""
 @cache
 def keep_freed_memory() -> bool:
     """Let arrays take the memory of those before them, where glibc would give each back and have the kernel clear new
-    pages for the next: a fifth of the time of building values. Whether that was done: not elsewhere, nor where a
+    pages for the next (docs/decisions/123-freed-memory-is-kept.md). Whether that was done: not elsewhere, nor where a
     MALLOC_ variable is set. Best before any thread begins: threads that have a heap keep it."""
     if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return False

@@ -10,7 +10,6 @@ from bqx.features.kernels.jit import kernel
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
-I8 = NDArray[np.int64]
 U8 = NDArray[np.uint64]
 
 DIGIT = 11

@@ -11,8 +11,6 @@ from bqx.features.kernels.order import below, sort_order, sorted_places
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
-I8 = NDArray[np.int64]
-U8 = NDArray[np.uint64]
 
 CHUNK = 4096
 """Rows whose values are sorted at once, together with the window before them; two windows where that is more."""
