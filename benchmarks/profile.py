@@ -60,8 +60,8 @@ def main() -> int:
         return 0
     (RESULTS / "profile.json").write_text(text, encoding="utf-8")
     SHIPPED.write_text(json.dumps({"costs": result["costs"]}, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {RESULTS / 'profile.json'}, {SHIPPED}; the pages that quote them: python -m benchmarks.cost_measured, "
-          "python -m benchmarks.page, python scripts/docs.py")  # fmt: skip
+    print(f"written: {RESULTS / 'profile.json'}, {SHIPPED}")
+    print("pages that quote them: python -m benchmarks.cost_measured, python -m benchmarks.page, python scripts/docs.py")
     return 0
 
 
