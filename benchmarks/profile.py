@@ -61,7 +61,7 @@ def main() -> int:
     (RESULTS / "profile.json").write_text(text, encoding="utf-8")
     SHIPPED.write_text(json.dumps({"costs": result["costs"]}, indent=1) + "\n", encoding="utf-8")
     print(f"written: {RESULTS / 'profile.json'}, {SHIPPED}")
-    print("pages that quote them: python -m benchmarks.cost_measured, python -m benchmarks.page, python scripts/docs.py")
+    print("quoted by: python -m benchmarks.cost_measured, python -m benchmarks.page, python scripts/docs.py")
     return 0
 
 
